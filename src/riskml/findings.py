@@ -1,0 +1,56 @@
+"""What is wrong with data or a model, said so that it can be mended, in English and Chinese."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found in a table: which rule, where, how often, the first case.
+
+    Attributes
+    ----------
+    rule : str
+        Short stable name of the rule, for example ``"known_before_date"``.
+    table, column : str
+        Where it was found; ``column`` may be empty.
+    count : int
+        Number of rows (or households) concerned.
+    first : str
+        The first case in words that find it again, for example ``"household_id '1042', 2021-03-01"``.
+    en, zh : str
+        The whole message: what was expected, what came, where, what to do.
+    """
+
+    rule: str
+    table: str
+    column: str
+    count: int
+    first: str
+    en: str
+    zh: str
+
+
+class DataRefused(ValueError):
+    """Data that must not be used; ``findings`` holds everything found, not only the first."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(message(finding) for finding in self.findings))
+
+
+class ModelRefused(ValueError):
+    """A model bundle that is damaged, foreign, or does not fit the data."""
+
+
+def language() -> str:
+    """Return the language of messages, ``"zh"`` if ``RISKML_LANG`` starts with zh, else ``"en"``."""
+    return "zh" if os.environ.get("RISKML_LANG", "").lower().startswith("zh") else "en"
+
+
+def message(finding: Finding) -> str:
+    """Return the message of a finding in the language of :func:`language`."""
+    return finding.zh if language() == "zh" else finding.en

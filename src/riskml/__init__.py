@@ -16,7 +16,7 @@ _HOME = {
     "ModelRefused": "findings",
     "feature_table": "panel",
     "feature_dictionary": "features",
-    "STANDARD": "features",
+    "STANDARD": "standard",
     "Window": "features",
     "Spell": "features",
     "Roster": "features",

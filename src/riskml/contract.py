@@ -22,7 +22,7 @@ class Column:
 
     ``amount`` is money in the currency of the lines (or the unit of a score) and is divided by the line
     before it becomes a feature; ``number`` is any other number; ``flag`` is 0/1; ``code`` is an ordered
-    whole number; ``id`` is text that is never read as a number.
+    whole number; ``id`` is text that is never read as a number. ``positive`` asks for values above zero.
     """
 
     name: str
@@ -32,6 +32,8 @@ class Column:
     required: bool = False
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    maximum: float | None = None
+    positive: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,9 @@ TABLES: dict[str, Table] = {
                     "0 none, 1 primary not finished, 2 primary, 3 lower secondary not finished, 4 lower secondary, "
                     "5 upper secondary, 6 higher",
                     minimum=0,
+                    maximum=6,
                 ),
-                Column("labour", "code", "ability to work: 0 none, 1 weak, 2 full", minimum=0),
+                Column("labour", "code", "ability to work: 0 none, 1 weak, 2 full", minimum=0, maximum=2),
             ),
         ),
         Table(
@@ -134,7 +137,7 @@ TABLES: dict[str, Table] = {
             "income of the whole household over a period, by source; net income decides who is below the line",
             (
                 *_dated("last day of the period"),
-                Column("months", "number", "length of the period", "months", required=True, minimum=0),
+                Column("months", "number", "length of the period", "months", required=True, positive=True),
                 Column("wage", "amount", "wages and salaries", "currency per period"),
                 Column("business", "amount", "farming and own business, before costs", "currency per period"),
                 Column("property", "amount", "rent, interest, dividends, land shares", "currency per period"),
@@ -147,7 +150,7 @@ TABLES: dict[str, Table] = {
                     "number",
                     "persons or adult equivalents who share it; if empty, the members known when the record was entered",
                     "persons",
-                    minimum=0,
+                    positive=True,
                 ),
             ),
         ),
@@ -158,9 +161,9 @@ TABLES: dict[str, Table] = {
             "welfare measured otherwise than as income: consumption, or a score such as food consumption; decides if present",
             (
                 *_dated("day of the measurement, or last day of the period"),
-                Column("months", "number", "length of the period; 1 for a score", "months", required=True, minimum=0),
+                Column("months", "number", "length of the period; 1 for a score", "months", required=True, positive=True),
                 Column("value", "amount", "consumption in the currency of the lines, or a score in theirs", required=True),
-                Column("units", "number", "persons or adult equivalents who share it; 1 for a score", "persons", minimum=0),
+                Column("units", "number", "persons or adult equivalents who share it; 1 for a score", "persons", positive=True),
             ),
         ),
         Table(
@@ -190,6 +193,7 @@ TABLES: dict[str, Table] = {
                     "code",
                     "0 pre-school, 1 primary, 2 lower secondary, 3 upper secondary, 4 higher",
                     minimum=0,
+                    maximum=4,
                 ),
                 Column("enrolled", "flag", "enrolled that term"),
                 Column("dropped_out", "flag", "left school before finishing compulsory education"),
@@ -203,7 +207,7 @@ TABLES: dict[str, Table] = {
             "checks of the dwelling",
             (
                 *_dated("day of the check"),
-                Column("grade", "code", "1 safe (A), 2 (B), 3 partly unsafe (C), 4 dangerous (D)", minimum=1),
+                Column("grade", "code", "1 safe (A), 2 (B), 3 partly unsafe (C), 4 dangerous (D)", minimum=1, maximum=4),
                 Column("rooms", "number", "rooms for living", "rooms", minimum=0),
                 Column("hazard", "flag", "in a place prone to flood, landslide or dumping"),
             ),
@@ -215,7 +219,7 @@ TABLES: dict[str, Table] = {
             "checks of the drinking water",
             (
                 *_dated("day of the check"),
-                Column("grade", "code", "1 safe and piped, 2 safe, 3 short or far, 4 unsafe", minimum=1),
+                Column("grade", "code", "1 safe and piped, 2 safe, 3 short or far, 4 unsafe", minimum=1, maximum=4),
             ),
         ),
         Table(
@@ -280,7 +284,7 @@ TABLES: dict[str, Table] = {
                         "other",
                     ),
                 ),
-                Column("severity", "code", "1 light, 2 serious, 3 severe", minimum=0),
+                Column("severity", "code", "1 light, 2 serious, 3 severe", minimum=0, maximum=3),
                 Column("loss", "amount", "value lost by the household", "currency", minimum=0),
             ),
         ),
@@ -304,7 +308,7 @@ TABLES: dict[str, Table] = {
             (
                 *_dated("day of the visit or declaration"),
                 Column("declared", "flag", "the household declared itself at risk"),
-                Column("concern", "code", "the officer's judgement: 0 none, 1 some, 2 serious", minimum=0),
+                Column("concern", "code", "the officer's judgement: 0 none, 1 some, 2 serious", minimum=0, maximum=2),
             ),
         ),
         Table(
@@ -357,7 +361,7 @@ TABLES: dict[str, Table] = {
                 Column("valid_from", "date", "first day", required=True),
                 Column("valid_to", "date", "last day; empty until the next line"),
                 Column("known_on", "date", "day it was published; if empty, known when it takes effect"),
-                Column("amount", "number", "the line", "see unit", required=True, minimum=0),
+                Column("amount", "number", "the line", "see unit", required=True, positive=True),
                 Column(
                     "unit",
                     "text",
@@ -375,3 +379,17 @@ TABLES: dict[str, Table] = {
 
 #: Kinds of event in ``disasters`` that are accidents of one household, not natural disasters.
 ACCIDENTS = ("fire", "traffic", "accident")
+
+#: Names of the kinds of help that ``assistance.measure`` and the table of measures use. Other names are
+#: allowed; these are the ones the standard features count one by one, in groups.
+MEASURES: dict[str, tuple[str, ...]] = {
+    "cash": ("minimum_income_guarantee", "social_assistance", "temporary_relief", "disability_subsidy"),
+    "health": ("health_assistance",),
+    "education": ("education_grant", "return_to_school"),
+    "housing": ("housing_repair", "relocation"),
+    "water": ("water_works",),
+    "disaster": ("disaster_relief",),
+    "production": ("production_grant", "micro_credit", "insurance", "technical_support"),
+    "job": ("job_placement", "vocational_training", "travel_subsidy", "public_service_post"),
+    "care": ("elderly_care",),
+}

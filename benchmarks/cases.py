@@ -1,0 +1,92 @@
+"""The cases on which skill is measured: out-of-time splits of two real panels, with households on one side only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import pandas as pd
+
+from riskml.datasets.eph import load_eph
+from riskml.datasets.malawi import load_malawi
+from riskml.panel import cohort, training_set
+from riskml.tables import Monitoring
+
+#: Folder with ``eph/`` and ``malawi_ihps/``.
+DATA = Path(os.environ.get("RISKML_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def cases(folder: Path = DATA) -> dict[str, Callable[[], Case]]:
+    """Return the cases whose data are there: name -> function that makes it.
+
+    EPH: the year ahead judged at two breaks (before and into the crisis of 2018, across the pandemic) and the quarter
+    ahead at one. Malawi: learn from 2010 to 2013, test from 2013 to 2016, a year of drought.
+    """
+    eph, malawi = folder / "eph", folder / "malawi_ihps"
+    found: dict[str, Callable[[], Case]] = {}
+    if eph.is_dir():
+        annual = partial(_eph_case, eph, horizon_months=12)
+        quarterly = partial(_eph_case, eph, horizon_months=3)
+        found["EPH, a year ahead, from 2020Q1"] = partial(annual, train=("2016Q2", "2018Q4"), test=("2020Q1", "2021Q4"))
+        found["EPH, a year ahead, 2018Q3-Q4"] = partial(annual, train=("2016Q2", "2017Q2"), test=("2018Q3", "2018Q4"))
+        found["EPH, a quarter ahead, from 2020Q1"] = partial(
+            quarterly, train=("2016Q2", "2019Q3"), test=("2020Q1", "2021Q4")
+        )
+    if malawi.is_dir():
+        found["Malawi, food consumption below 42, 2016"] = partial(_malawi_case, malawi)
+    return found
+
+
+def subsets(X: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the rows of two groups that policy asks about: close above the line, and once before below it."""
+    return {
+        "at 1 to 1.5 lines": X["welfare"] < 1.5,
+        "below the line at an earlier visit": X["income_below_line_count_36m"] > 0,
+    }
+
+
+@dataclass(frozen=True)
+class Case:
+    """Training and test rows of one split; ``area_id`` (text) and ``weight`` (survey weight) are of the test rows.
+
+    No household of the test stands in the training rows, and every training outcome was known before the
+    first test date.
+    """
+
+    X_train: pd.DataFrame
+    y_train: pd.Series
+    X_test: pd.DataFrame
+    y_test: pd.Series
+    area_id: pd.Series
+    weight: pd.Series
+    horizon_months: int
+
+
+_eph = cache(load_eph)
+_malawi = cache(load_malawi)
+
+
+def _eph_case(folder: Path, *, train: tuple[str, str], test: tuple[str, str], horizon_months: int) -> Case:
+    return _case(_eph(folder), _after(*train), _after(*test), horizon_months=horizon_months)
+
+
+def _malawi_case(folder: Path) -> Case:
+    return _case(_malawi(folder), ["2011-01-01"], ["2014-01-01"], horizon_months=36)
+
+
+def _after(first: str, last: str) -> list[pd.Timestamp]:
+    """Return the first day after each quarter from ``first`` to ``last``."""
+    return [quarter.end_time.normalize() + pd.Timedelta(days=1) for quarter in pd.period_range(first, last, freq="Q")]
+
+
+def _case(data: Monitoring, train: list, test: list, *, horizon_months: int) -> Case:
+    # What was known on the first test day is all that training may see.
+    X_train, y_train = training_set(data.known_by(test[0]), train, horizon_months=horizon_months)
+    X_test, y_test = training_set(data, test, horizon_months=horizon_months)
+    fresh = ~X_test.index.get_level_values(0).isin(X_train.index.get_level_values(0).unique())
+    X_test, y_test = X_test[fresh], y_test[fresh]
+    details = cohort(data, test).loc[X_test.index]
+    return Case(X_train, y_train, X_test, y_test, details["area_id"], details["weight"], horizon_months)

@@ -1,0 +1,314 @@
+"""The ``riskml`` command: arguments, messages and exit codes; what the subcommands do is in ``commands.py``."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from riskml import __version__
+from riskml.findings import DataRefused, ModelRefused, language
+
+DONE, FAILED, USAGE, DATA_REFUSED, MODEL_REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+_EPILOG = (
+    "A risk ranks visits; a person decides. "
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 data refused, 4 model refused, 130 interrupted."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process if not given.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed, 2 usage, 3 data refused, 4 model refused, 130 interrupted.
+
+    Examples
+    --------
+    >>> main(["--version"])
+    riskml 0.1.0
+    0
+    """
+    try:
+        _choose_language(argv)
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code if isinstance(stop.code, int) else USAGE
+    return _guarded(lambda: _run(arguments))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        Its ``parse_args`` gives ``command`` and that command's arguments.
+    """
+    parser = argparse.ArgumentParser(prog="riskml", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"riskml {__version__}")
+    _add_global(parser, default=None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (summary, add_arguments) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        _add_global(command, default=argparse.SUPPRESS)
+        add_arguments(command)
+    return parser
+
+
+def _choose_language(argv: Sequence[str] | None) -> None:
+    """Set the language before anything can go wrong, even with the other arguments."""
+    parser = argparse.ArgumentParser(prog="riskml", add_help=False)
+    parser.add_argument("--lang")
+    chosen = parser.parse_known_args(argv)[0].lang
+    if chosen in ("en", "zh"):
+        os.environ["RISKML_LANG"] = chosen
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from riskml import commands  # numeric libraries are loaded only now
+
+    answer = commands.RUN[arguments.command](arguments, _teller(arguments.quiet))
+    if arguments.json:
+        print(json.dumps(answer.values, ensure_ascii=False, allow_nan=False))  # noqa: T201
+    elif answer.text:
+        print(answer.text)  # noqa: T201
+    sys.stdout.flush()
+    return DONE
+
+
+def _guarded(run: Callable[[], int]) -> int:
+    """Turn what a user can cause into one clear message and an exit code."""
+    try:
+        return run()
+    except KeyboardInterrupt:
+        _complain("interrupted", "已中断")
+        return INTERRUPTED
+    except DataRefused as refused:
+        _complain(f"data refused\n{refused}", f"数据未被接受\n{refused}")
+        return DATA_REFUSED
+    except ModelRefused as refused:
+        _complain(f"model refused: {refused}", f"模型未被接受：{refused}")
+        return MODEL_REFUSED
+    except BrokenPipeError:
+        # The reader (`| head`) has left; Python must not complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except FileNotFoundError as error:
+        missing = error.filename or error
+        _complain(f"no such file or folder: {missing}", f"找不到文件或文件夹：{missing}")
+        return FAILED
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        reason = error.strerror or error
+        _complain(f"cannot read or write{where}: {reason}", f"无法读写{where}：{reason}")
+        return FAILED
+    except ValueError as error:
+        _complain(str(error), str(error))
+        return FAILED
+
+
+def _complain(en: str, zh: str) -> None:
+    print(f"riskml: {zh if language() == 'zh' else en}", file=sys.stderr)  # noqa: T201
+
+
+def _teller(quiet: bool) -> Callable[[str], None]:
+    """Return what says how far the work is: on a terminal, and not if told to be quiet."""
+    shown = sys.stderr.isatty() and not quiet
+
+    def tell(progress: str) -> None:
+        if shown:
+            print(progress, file=sys.stderr, flush=True)  # noqa: T201
+
+    return tell
+
+
+def _add_global(parser: argparse.ArgumentParser, *, default: object) -> None:
+    """Add the arguments allowed before and after the command (there a default must not overwrite what came before)."""
+    off = default if default is argparse.SUPPRESS else False
+    parser.add_argument("--json", action="store_true", default=off, help="print one JSON object instead of text")
+    parser.add_argument("--lang", choices=("en", "zh"), default=default, help="language of messages and texts")
+    parser.add_argument("--quiet", action="store_true", default=off, help="no progress on stderr")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to write (default demo)")
+    _size(parser)
+
+
+def _simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write the tables to")
+    _size(parser)
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+
+
+def _train(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+    parser.add_argument("--horizon-months", type=_whole, default=12, metavar="N", help="months ahead (default 12)")
+    parser.add_argument(
+        "--test-from",
+        type=_date,
+        metavar="DATE",
+        help="learn only from what was known on this day and measure on later dates; without it, learn from everything",
+    )
+    parser.add_argument("--rule", choices=("at_horizon", "any"), default="at_horizon", help="what counts as a return")
+    parser.add_argument("--net-of-assistance", action="store_true", help="judge on income without public transfers")
+    _every_months(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model bundles")
+    _seed(parser)
+
+
+def _evaluate(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+    _model(parser, required=True)
+    parser.add_argument(
+        "--test-from",
+        type=_date,
+        required=True,
+        metavar="DATE",
+        help="first as-of date of the test; must lie after all the model learned from",
+    )
+    _every_months(parser)
+    _seed(parser)
+
+
+def _score(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+    _model(parser, required=True)
+    parser.add_argument("--as-of", type=_date, required=True, metavar="DATE", help="the day the question is asked")
+    parser.add_argument("--top", type=_whole, metavar="N", help="only the N households at highest risk")
+    parser.add_argument(
+        "--explain",
+        choices=("top", "all", "none"),
+        default="all",
+        help="reasons for every household written (all), for none, or: write the whole cohort with reasons for the "
+        "N of --top (top)",
+    )
+    _table_out(parser)
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("watchlist", type=_table, metavar="WATCHLIST", help="what `riskml score` wrote")
+    parser.add_argument("--measures", type=_input, required=True, metavar="CSV", help="the measures on offer")
+    parser.add_argument("--budget", type=_amount, required=True, metavar="N", help="money to spend")
+    _table_out(parser)
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--watchlist", type=_table, required=True, metavar="FILE", help="what `riskml score` wrote")
+    parser.add_argument("--plan", type=_table, metavar="FILE", help="what `riskml plan` wrote")
+    _model(parser, required=False)
+    parser.add_argument("--data", type=_input, metavar="DATA", help="the tables, for the records behind the reasons")
+    parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="file to write")
+
+
+def _changes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("previous", type=_table, metavar="PREVIOUS", help="the earlier watchlist")
+    parser.add_argument("current", type=_table, metavar="CURRENT", help="the later watchlist")
+    _table_out(parser, required=False)
+
+
+def _size(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--households", type=_whole, default=3000, metavar="N", help="how many (default 3000)")
+    parser.add_argument("--months", type=_whole, default=48, metavar="N", help="how many (default 48)")
+    _seed(parser)
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=_input, metavar="DATA", help="folder of monitoring tables")
+
+
+def _model(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "--model", type=_input, required=required, metavar="DIR", help="a model bundle or a folder of them (the newest)"
+    )
+
+
+def _every_months(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--every-months", type=_whole, default=3, metavar="N", help="months between as-of dates (default 3)"
+    )
+
+
+def _seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default 0)")
+
+
+def _table_out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    parser.add_argument(
+        "--out", type=_table_name, required=required, metavar="FILE", help="file to write, .parquet or .csv"
+    )
+
+
+def _date(text: str) -> str:
+    try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            raise ValueError
+        return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        _refuse(f"'{text}' is not a day; write it as 2024-12-01", f"“{text}”不是日期，请写成 2024-12-01")
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text) or int(text) < 1:
+        _refuse(f"'{text}' is not a whole number of at least 1", f"“{text}”不是大于等于1的整数")
+    return int(text)
+
+
+def _amount(text: str) -> float:
+    if not re.fullmatch(r"\d{1,15}(\.\d+)?", text):
+        _refuse(f"'{text}' is not an amount; write it as 500000", f"“{text}”不是金额，请写成 500000")
+    return float(text)
+
+
+def _input(text: str) -> Path:
+    if not Path(text).exists():
+        _refuse(f"there is no file or folder '{text}'", f"找不到文件或文件夹“{text}”")
+    return Path(text)
+
+
+def _table(text: str) -> Path:
+    _table_name(text)
+    return _input(text)
+
+
+def _table_name(text: str) -> Path:
+    if Path(text).suffix not in (".parquet", ".csv"):
+        _refuse(f"'{text}' must end in .parquet or .csv", f"“{text}”须以 .parquet 或 .csv 结尾")
+    return Path(text)
+
+
+def _refuse(en: str, zh: str) -> NoReturn:
+    raise argparse.ArgumentTypeError(zh if language() == "zh" else en)
+
+
+_DESCRIPTION = (
+    "Which households are likely to fall back into poverty, why, what help fits, how far to trust the answer."
+)
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "demo": ("the whole story on a simulated county", _demo),
+    "simulate": ("write the tables of a simulated county", _simulate),
+    "check": ("say what is odd in monitoring tables (data that must not be used are refused by every command)", _check),
+    "train": ("learn the risk from monitoring tables and write a model bundle", _train),
+    "evaluate": ("put a model and simple rivals in one table, out of time, with intervals", _evaluate),
+    "score": ("write the watchlist of a date", _score),
+    "plan": ("assign measures to a watchlist under a budget", _plan),
+    "report": ("write a watchlist as one HTML file to read and print", _report),
+    "changes": ("say what is new since the previous watchlist, and why", _changes),
+}

@@ -1,0 +1,378 @@
+"""Why a risk is what it is: contributions that add up to it, by cause, in points, in words, with the records behind.
+
+Contributions are Shapley values of the trees (Lundberg et al. 2020, tree path dependent, exact). Calibration is
+affine in the log-odds, so they stay exact after it. A contribution says what the score rests on; it does not say
+what would happen if the feature were changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from riskml.causes import CAUSES
+from riskml.records import rows_behind
+from riskml.wording import UNSPOKEN, phrase, sentences
+
+if TYPE_CHECKING:
+    from riskml.features import Declaration
+    from riskml.model import RiskClassifier
+    from riskml.tables import Monitoring
+
+FloatArray = NDArray[np.float64]
+_KEYS = ["household_id", "as_of_date"]
+_LEADING = [*_KEYS, "cause", "cause_points", "feature", "value", "points"]
+_EVIDENCE = [*_KEYS, "cause", "feature", "table", "date", "known_on", "column", "value"]
+
+
+def explain(model: RiskClassifier, X: pd.DataFrame) -> Explanation:
+    """Split the risk of every row into what each feature adds to it or takes from it.
+
+    Parameters
+    ----------
+    model : RiskClassifier
+        A fitted model.
+    X : DataFrame of shape (n_rows, n_features)
+        A feature table, with the columns of the model in any order.
+
+    Returns
+    -------
+    Explanation
+        Contributions in calibrated log-odds; ``base_value + values.sum(axis=1)`` is the log-odds of the risk.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or unknown to the model.
+
+    Notes
+    -----
+    The values are those of TreeSHAP with the trees' own path counts as background (Lundberg, Erion, Chen et al.
+    2020, "From local explanations to global understanding with explainable AI for trees"): the same as
+    ``shap.TreeExplainer(model.booster_)`` gives, times the slope of the calibration.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from riskml import RiskClassifier, explain
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame(rng.normal(size=(400, 2)), columns=["bills", "wage"])
+    >>> y = (X["bills"] - X["wage"] + rng.normal(size=400) > 1).astype(int)
+    >>> model = RiskClassifier().fit(X, y)
+    >>> explanation = explain(model, X)
+    >>> log_odds = explanation.base_value + explanation.values.sum(axis=1)
+    >>> bool(np.allclose(1 / (1 + np.exp(-log_odds)), model.predict_risk(X)))
+    True
+    """
+    risk = model.predict_risk(X)
+    names = [str(name) for name in model.feature_names_in_]
+    X = X[names]
+    slope, intercept = model.calibration_
+    # The last column is the same on every row, so that a row of missing values gives it even for an empty X.
+    rows = np.vstack([X.to_numpy(dtype=np.float64), np.full((1, len(names)), np.nan)])
+    contributions = np.asarray(model.booster_.predict(rows, pred_contrib=True), dtype=np.float64)
+    return Explanation(
+        values=slope * contributions[:-1, :-1],
+        base_value=float(slope * contributions[-1, -1] + intercept),
+        risk=risk,
+        X=X,
+        dictionary=model.dictionary_.reset_index(drop=True),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What every feature adds to the risk of every row.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, n_features)
+        Contributions in calibrated log-odds.
+    base_value : float
+        Log-odds where every row starts: the mean prediction over the training rows.
+    risk : Series of length n_rows
+        The calibrated risk, indexed as ``X``.
+    X : DataFrame of shape (n_rows, n_features)
+        The feature table, columns in the order of ``values``.
+    dictionary : DataFrame of n_features rows
+        Feature dictionary of these columns.
+    """
+
+    values: FloatArray
+    base_value: float
+    risk: pd.Series
+    X: pd.DataFrame
+    dictionary: pd.DataFrame
+
+    @property
+    def base_risk(self) -> float:
+        """Risk where every row starts, ``expit(base_value)``."""
+        return float(expit(self.base_value))
+
+    def take(self, index: pd.Index) -> Explanation:
+        """Return the explanation of some rows, in the order asked.
+
+        Raises
+        ------
+        KeyError
+            If a row of ``index`` is not explained here.
+        """
+        rows = self.X.index.get_indexer(index)
+        if (rows < 0).any():
+            raise KeyError(f"{index[rows < 0][0]} is not among the {len(self.X)} rows explained; explain it first")
+        return Explanation(self.values[rows], self.base_value, self.risk.iloc[rows], self.X.iloc[rows], self.dictionary)
+
+    def by_cause(self) -> pd.DataFrame:
+        """Return the contributions in log-odds summed by cause.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, 13)
+            One column per cause of :data:`riskml.causes.CAUSES`, indexed as ``X``.
+        """
+        return pd.DataFrame(self.values @ self._membership(), index=self.X.index, columns=list(CAUSES))
+
+    def in_points(self, by: Literal["cause", "feature"] = "cause") -> pd.DataFrame:
+        """Return the contributions as parts of the risk: the rows sum to ``risk - base_risk``.
+
+        The risk is a bent function of the log-odds. Walking in a straight line from the base to the row, each feature
+        gets the risk gained along its own share of the way (Aumann and Shapley 1974), which is
+        ``values * (risk - base_risk) / sum of values``.
+
+        Parameters
+        ----------
+        by : {"cause", "feature"}, default "cause"
+            What the columns are.
+
+        Returns
+        -------
+        DataFrame
+            Probabilities (0.09 is nine percentage points), indexed as ``X``.
+
+        Raises
+        ------
+        ValueError
+            If ``by`` is neither ``"cause"`` nor ``"feature"``.
+        """
+        if by not in ("cause", "feature"):
+            raise ValueError(f"in_points(by={by!r}): expected 'cause' or 'feature'")
+        points = self.values * _points_per_log_odds(self.base_value, self.values.sum(axis=1))[:, None]
+        if by == "cause":
+            return pd.DataFrame(points @ self._membership(), index=self.X.index, columns=list(CAUSES))
+        return pd.DataFrame(points, index=self.X.index, columns=self.X.columns)
+
+    def top_causes(self, n: int = 3) -> pd.DataFrame:
+        """Return the causes that raise the risk most.
+
+        Parameters
+        ----------
+        n : int, default 3
+            How many.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, n)
+            Columns ``cause_1`` to ``cause_n``, indexed as ``X``: causes with points above zero, most first (of two
+            with the same points the first of :data:`riskml.causes.CAUSES`), then ``""``. ``cause_1`` is always
+            filled: where no cause raises the risk it is the one that lowers it least.
+        """
+        points = self.in_points().to_numpy()
+        order = np.argsort(-points, axis=1, kind="stable")[:, :n]
+        names = np.array(list(CAUSES), dtype=object)[order]
+        keep = np.take_along_axis(points, order, axis=1) > 0
+        keep[:, :1] = True
+        return pd.DataFrame(
+            np.where(keep, names, ""), index=self.X.index, columns=[f"cause_{k + 1}" for k in range(order.shape[1])]
+        )
+
+    def leading_features(self, n_causes: int = 3, n_features: int = 2) -> pd.DataFrame:
+        """Return the features that raise the risk most within the top causes.
+
+        Features that must not be spelled out (``sensitive``) are left out, those with a value come before those
+        without, and of several windows or statistics of one column only the strongest stands.
+
+        Parameters
+        ----------
+        n_causes, n_features : int
+            How many causes, and how many features of each.
+
+        Returns
+        -------
+        DataFrame
+            ``household_id, as_of_date, cause, cause_points, feature, value, points``: rows in the order of ``X``, then
+            of the causes, then of the features. A cause raised by sensitive features alone has no row.
+        """
+        leading = self._leading(n_causes, n_features)
+        keys = {name: self.X.index.get_level_values(level)[leading["row"]] for level, name in enumerate(_KEYS)}
+        return leading.drop(columns=["row", "position", "place"]).assign(**keys)[_LEADING]
+
+    def reasons(self) -> pd.DataFrame:
+        """Return one readable sentence per row in English and in Chinese.
+
+        It names the causes that raise the risk by at least a tenth of what the first one does, each with its points
+        and its leading feature. A risk that nothing raises is said to be so.
+
+        Returns
+        -------
+        DataFrame
+            ``reason_en, reason_zh``, indexed as ``X``.
+        """
+        causes = self.top_causes()
+        points = self.in_points().to_numpy()
+        columns = {cause: position for position, cause in enumerate(CAUSES)}
+        phrases = self._phrases()
+        said_of = []
+        for row, (risk, names) in enumerate(zip(self.risk, causes.to_numpy(), strict=True)):
+            said = [name for name in names if name and points[row, columns[name]] >= 0.0005]
+            said = [name for name in said if points[row, columns[name]] >= 0.1 * points[row, columns[said[0]]]]
+            parts = [(name, points[row, columns[name]], *phrases.get((row, name), UNSPOKEN)) for name in said]
+            said_of.append(sentences(float(risk), self.base_risk, parts))
+        return pd.DataFrame(said_of, index=self.X.index, columns=["reason_en", "reason_zh"])
+
+    def evidence(self, data: Monitoring, *, features: Sequence[Declaration] | None = None) -> pd.DataFrame:
+        """Return the records that stand behind the leading features of the top causes.
+
+        Every row has at least one reason with a record as long as any of its features has one: where the leading
+        features rest on no record (nothing happened, nothing is known), the next features follow, strongest first.
+
+        Parameters
+        ----------
+        data : Monitoring
+            The tables the feature table was computed from.
+        features : sequence of declarations, optional
+            Where the features are declared; default :data:`riskml.STANDARD` and those of the data.
+
+        Returns
+        -------
+        DataFrame
+            ``household_id, as_of_date, cause, feature, table, date, known_on, column, value``: rows in the order of
+            ``X``, then of causes and features, newest record first. Amounts are in lines, ``value`` is NaN where
+            records are only counted.
+        """
+        leading = self.leading_features()
+        found = _records(data, leading, features)
+        bare = np.flatnonzero(~self.X.index.isin(pd.MultiIndex.from_frame(found[_KEYS])))
+        further = [self._first_with_record(data, row, features) for row in bare]
+        found = pd.concat([found, *further], ignore_index=True) if len(bare) else found
+        place = self.X.index.get_indexer(pd.MultiIndex.from_frame(found[_KEYS]))
+        return found.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
+
+    def to_shap(self) -> Any:
+        """Return the same values as a ``shap.Explanation``, for the pictures of the shap package.
+
+        Returns
+        -------
+        shap.Explanation
+            ``values`` and ``base_values`` in calibrated log-odds.
+        """
+        import shap
+
+        return shap.Explanation(
+            values=self.values,
+            base_values=np.full(len(self.X), self.base_value),
+            data=self.X.to_numpy(dtype=np.float64),
+            feature_names=[str(name) for name in self.X.columns],
+        )
+
+    def _membership(self) -> FloatArray:
+        """Return a (n_features, 13) array, 1 where a feature is filed under a cause."""
+        causes = self.dictionary["cause"].to_numpy(dtype=object)
+        return (causes[:, None] == np.array(list(CAUSES), dtype=object)[None, :]).astype(np.float64)
+
+    def _best_features(self, cause: str, n_features: int) -> NDArray[np.int64]:
+        """Return the positions of a cause's strongest raising features, (n_rows, at most n_features), -1 where none."""
+        mine = (self.dictionary["cause"] == cause).to_numpy() & ~self.dictionary["sensitive"].to_numpy(dtype=bool)
+        groups = self._column_groups()
+        strongest, position = [], []
+        for group in np.unique(groups[mine]):
+            members = np.flatnonzero(mine & (groups == group))
+            # A missing value may be a reason, but one that can be shown comes first.
+            known = np.where(self.X.iloc[:, members].isna(), 1e-9, 1.0)
+            strength = self.values[:, members] * known
+            best = strength.argmax(axis=1)
+            strongest.append(strength[np.arange(len(best)), best])
+            position.append(members[best])
+        if not strongest:
+            return np.empty((len(self.X), 0), dtype=np.int64)
+        strength, positions = np.column_stack(strongest), np.column_stack(position)
+        order = np.argsort(-strength, axis=1, kind="stable")[:, :n_features]
+        raising = np.take_along_axis(strength, order, axis=1) > 0
+        return np.where(raising, np.take_along_axis(positions, order, axis=1), -1)
+
+    def _column_groups(self) -> NDArray[np.int64]:
+        """Return a number per feature, equal for the windows and statistics of one column of one table."""
+        entries = self.dictionary
+        own = entries["name"].astype(object)
+        column = entries["column"].astype(object) if "column" in entries else pd.Series("", index=entries.index)
+        keys = np.where(column == "", own, entries["table"].astype(object) + "." + column)
+        return pd.factorize(keys)[0]
+
+    def _leading(self, n_causes: int, n_features: int) -> pd.DataFrame:
+        """Return the leading features with the position of their row, cause and place within the cause."""
+        causes = self.top_causes(n_causes)
+        cause_points, points = self.in_points(), self.in_points("feature").to_numpy()
+        found = []
+        for cause in CAUSES:
+            best = self._best_features(cause, n_features)
+            for position, place in np.ndindex(causes.shape[1], best.shape[1]):
+                row = np.flatnonzero((causes.iloc[:, position] == cause).to_numpy() & (best[:, place] >= 0))
+                found.append(
+                    pd.DataFrame(
+                        {
+                            "row": row,
+                            "position": position,
+                            "place": place,
+                            "cause": cause,
+                            "cause_points": cause_points[cause].to_numpy()[row],
+                            "feature": self.X.columns.to_numpy(dtype=object)[best[row, place]],
+                            "value": self.X.to_numpy(dtype=np.float64)[row, best[row, place]],
+                            "points": points[row, best[row, place]],
+                        }
+                    )
+                )
+        return pd.concat(found).sort_values(["row", "position", "place"], ignore_index=True)
+
+    def _phrases(self) -> dict[tuple[int, str], tuple[str, str]]:
+        """Return the leading feature of each (row, cause) in words."""
+        leading = self._leading(3, 1)
+        words = self.dictionary.set_index("name")[["label_en", "label_zh", "unit"]].T.to_dict("list")
+        return {
+            (row, cause): phrase(feature, value, *words[feature])
+            for row, cause, feature, value in zip(
+                leading["row"], leading["cause"], leading["feature"], leading["value"], strict=True
+            )
+        }
+
+    def _first_with_record(self, data: Monitoring, row: int, features: Sequence[Declaration] | None) -> pd.DataFrame:
+        """Return the records of the strongest feature of a row that rests on any."""
+        order = np.argsort(-self.values[row], kind="stable")
+        open_to_see = order[~self.dictionary["sensitive"].to_numpy(dtype=bool)[order]]
+        household, as_of_date = self.X.index[row]
+        wanted = self.dictionary.iloc[open_to_see][["cause", "name"]].rename(columns={"name": "feature"})
+        found = _records(data, wanted.assign(household_id=household, as_of_date=as_of_date), features)
+        return found[found["feature"] == found["feature"].iloc[0]] if len(found) else found
+
+
+def _points_per_log_odds(base: float, total: FloatArray) -> FloatArray:
+    """Return ``(expit(base + total) - expit(base)) / total`` without cancellation, its limit where total is 0."""
+    high, low = np.maximum(base, base + total), np.minimum(base, base + total)
+    size = np.abs(total)
+    ratio = np.ones_like(size)
+    np.divide(-np.expm1(-size), size, out=ratio, where=size > 0)
+    return expit(high) * expit(-low) * ratio
+
+
+def _records(data: Monitoring, wanted: pd.DataFrame, features: Sequence[Declaration] | None) -> pd.DataFrame:
+    """Return the records behind (household_id, as_of_date, cause, feature), in that order, newest first."""
+    pieces = [pd.DataFrame(columns=_EVIDENCE).drop(columns="cause")]
+    for feature, rows in wanted.groupby("feature", sort=False):
+        behind = rows_behind(data, pd.MultiIndex.from_frame(rows[_KEYS]), [str(feature)], features)
+        pieces.append(behind.sort_values("date", ascending=False, kind="stable"))
+    filled = [piece for piece in pieces if len(piece)] or pieces[:1]
+    return wanted.merge(pd.concat(filled, ignore_index=True), on=[*_KEYS, "feature"], how="inner")[_EVIDENCE]

@@ -1,0 +1,382 @@
+"""Features as declarations: what is measured, over which window, what it means, and which rows stand behind it.
+
+A declaration (:class:`Window`, :class:`Spell`, :class:`Roster`, :class:`Latest`, :class:`Newest`,
+:class:`Neighbours`, :class:`Derived`) is data. From it come the value (computed by the kernel of
+:mod:`riskml.windows`), the row of the feature dictionary, the monotone direction of the model, the cause under
+which an explanation files it, and the records shown as evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from riskml.causes import Cause
+
+Unit = Literal["lines", "share", "count", "months", "days", "grade", "flag", "years", "number"]
+Condition = tuple[str, str, object]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """What a feature stands for.
+
+    Attributes
+    ----------
+    cause : str
+        One of :data:`riskml.causes.CAUSES`.
+    unit : str
+        ``lines`` (poverty lines: for a sum the share of a year's line), ``share``, ``count``, ``months``, ``days``, ``grade``, ``flag``,
+        ``years`` or ``number``.
+    direction : int
+        1 if more of it raises the risk, -1 if it lowers it, 0 if unknown.
+    label_en, label_zh : str
+        Noun phrases, without the window.
+    actionable : bool
+        Whether help can change it.
+    sensitive : bool
+        Whether it is a protected trait that cards must not spell out.
+    """
+
+    cause: Cause = "other"
+    unit: Unit = "number"
+    direction: int = 0
+    label_en: str = ""
+    label_zh: str = ""
+    actionable: bool = True
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature(Meaning):
+    """One column of the feature table: its name and meaning, and how it is computed.
+
+    ``window`` is in months back from the as-of date; infinite: all history; NaN: the state on the day.
+    """
+
+    name: str
+    kernel: Literal["event", "spell", "roster", "newest", "neighbours", "derived"]
+    table: str
+    column: str | None = None
+    where: tuple[Condition, ...] = ()
+    stat: str = ""
+    window: float = np.nan
+    ages: tuple[float, float] = (-np.inf, np.inf)
+    inputs: tuple[str, ...] = ()
+    function: Callable[..., FloatArray] | None = None
+
+
+@dataclass(frozen=True)
+class Window(Meaning):
+    """Statistics of an event or snapshot table over windows back from the as-of date.
+
+    Parameters
+    ----------
+    table, column : str
+        Where the values stand; ``column`` None counts the records.
+    months : tuple of float
+        Lengths of the windows in calendar months; ``inf`` is all history.
+    stats : tuple of str
+        Of :data:`riskml.windows.EVENT_STATS`.
+    where : tuple of (column, operator, value)
+        Conditions that a record must meet.
+    name : str
+        First part of the names; default ``<table>_<column>``.
+
+    Examples
+    --------
+    >>> bills = Window("medical", "out_of_pocket", months=(3, 12), stats=("sum",), cause="illness")
+    >>> [feature.name for feature in bills.features()]
+    ['medical_out_of_pocket_sum_3m', 'medical_out_of_pocket_sum_12m']
+    """
+
+    table: str
+    column: str | None = None
+    months: tuple[float, ...] = (12,)
+    stats: tuple[str, ...] = ("sum",)
+    where: tuple[Condition, ...] = ()
+    name: str = ""
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return one feature a statistic and window; ``days_since`` once, over all history."""
+        pairs = [(stat, np.inf) for stat in self.stats if stat == "days_since"]
+        pairs += [(stat, float(months)) for months in self.months for stat in self.stats if stat != "days_since"]
+        return tuple(_column(self, "event", stat, window, where=self.where) for stat, window in pairs)
+
+
+@dataclass(frozen=True)
+class Latest(Meaning):
+    """The newest known value of a column of an event or snapshot table, however old.
+
+    Examples
+    --------
+    >>> Latest("housing", "grade", cause="housing", unit="grade", direction=1).features()[0].name
+    'housing_grade'
+    """
+
+    table: str
+    column: str
+    name: str = ""
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return the one feature."""
+        return (_column(self, "event", "last", np.inf),)
+
+
+@dataclass(frozen=True)
+class Spell(Meaning):
+    """Statistics of a table of spells: running on the day, covered, ended, about to end.
+
+    ``months`` are the windows of ``months``, ``paid``, ``ended``, ``started`` (back) and ``ending``, ``ending_sum``
+    (ahead); the other statistics of :data:`riskml.windows.SPELL_STATS` have none.
+    """
+
+    table: str
+    column: str | None = None
+    months: tuple[float, ...] = (12,)
+    stats: tuple[str, ...] = ("active",)
+    where: tuple[Condition, ...] = ()
+    name: str = ""
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return one feature a statistic and, where it has one, window."""
+        plain = [stat for stat in self.stats if stat.startswith(("active", "days_since"))]
+        pairs = [(stat, np.nan) for stat in plain]
+        pairs += [(stat, float(months)) for months in self.months for stat in self.stats if stat not in plain]
+        return tuple(_column(self, "spell", stat, window, where=self.where) for stat, window in pairs)
+
+
+@dataclass(frozen=True)
+class Roster(Meaning):
+    """A statistic of the people who belong to the household on the as-of date.
+
+    ``ages`` limits it to people from the first age up to, not including, the second. ``months`` is the
+    window of ``left`` and ``joined``.
+    """
+
+    name: str
+    column: str | None = None
+    stat: str = "count"
+    ages: tuple[float, float] = (-np.inf, np.inf)
+    where: tuple[Condition, ...] = ()
+    months: float = np.nan
+    table: str = "members"
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return the one feature."""
+        return (
+            replace(_column(self, "roster", self.stat, self.months, where=self.where), name=self.name, ages=self.ages),
+        )
+
+
+@dataclass(frozen=True)
+class Newest(Meaning):
+    """Welfare on the day: mean over the judging period that ends with the newest known welfare record."""
+
+    name: str
+    column: Literal["welfare", "welfare_net"]
+    table: str = "welfare"
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return the one feature."""
+        return (replace(_column(self, "newest", "newest", np.nan), name=self.name),)
+
+
+@dataclass(frozen=True)
+class Neighbours(Meaning):
+    """What is known of the other households of the same area, never of the household itself.
+
+    ``stat``: ``below`` (share below the line), ``returned`` (share of those not below it a year before that
+    are below it now), ``welfare`` (mean, each capped at five lines).
+    """
+
+    name: str
+    stat: Literal["below", "returned", "welfare"]
+    table: str = "welfare"
+    column: str = "welfare"
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return the one feature."""
+        return (replace(_column(self, "neighbours", self.stat, np.nan), name=self.name),)
+
+
+@dataclass(frozen=True)
+class Derived(Meaning):
+    """A function of other features, named by them; left out where one of them is.
+
+    ``function`` takes one float64 array of shape (n_rows,) per input and returns another. ``window`` is only
+    said in the dictionary.
+    """
+
+    name: str
+    function: Callable[..., FloatArray] = field(repr=False)
+    inputs: tuple[str, ...]
+    window: float = np.nan
+    table: str = ""
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return the one feature."""
+        meaning = {entry.name: getattr(self, entry.name) for entry in fields(Meaning)}
+        return (
+            Feature(
+                **meaning,
+                name=self.name,
+                kernel="derived",
+                table=self.table,
+                inputs=self.inputs,
+                window=self.window,
+                function=self.function,
+            ),
+        )
+
+
+Declaration = Window | Latest | Spell | Roster | Newest | Neighbours | Derived
+
+
+def expand(features: Iterable[Declaration]) -> tuple[Feature, ...]:
+    """Return the columns that declarations stand for, in their order.
+
+    Raises
+    ------
+    ValueError
+        If two columns have the same name, or a derived one names an input that does not come before it.
+    """
+    columns: dict[str, Feature] = {}
+    for declaration in features:
+        for feature in declaration.features():
+            if feature.name in columns:
+                raise ValueError(f"two features are called {feature.name!r}; give one of them another name")
+            unknown = [name for name in feature.inputs if name not in columns]
+            if unknown:
+                raise ValueError(f"feature {feature.name!r} needs {unknown}, which must be declared before it")
+            columns[feature.name] = feature
+    return tuple(columns.values())
+
+
+def feature_dictionary(features: Sequence[Declaration] | None = None) -> pd.DataFrame:
+    """Return what every feature means, one row each.
+
+    Parameters
+    ----------
+    features : sequence of declarations, optional
+        Default: :data:`riskml.STANDARD`.
+
+    Returns
+    -------
+    DataFrame
+        ``name, cause, unit, direction`` (1 more of it raises the risk, -1 lowers it, 0 unknown), ``window``
+        (months back; infinite: all history; NaN: the state on the day), ``table, column, stat, label_en, label_zh, actionable,
+        sensitive``.
+
+    Examples
+    --------
+    >>> feature_dictionary().set_index("name").loc["medical_out_of_pocket_sum_12m", ["cause", "direction"]].tolist()
+    ['illness', 1]
+    """
+    columns = expand(standard() if features is None else features)
+    rows = [
+        {
+            "name": feature.name,
+            "cause": feature.cause,
+            "unit": feature.unit,
+            "direction": feature.direction,
+            "window": feature.window,
+            "table": feature.table,
+            "column": feature.column or "",
+            "stat": feature.stat,
+            "label_en": feature.label_en,
+            "label_zh": feature.label_zh,
+            "actionable": feature.actionable,
+            "sensitive": feature.sensitive,
+        }
+        for feature in columns
+    ]
+    return pd.DataFrame(rows)
+
+
+def standard() -> tuple[Declaration, ...]:
+    """Return the standard declarations (``riskml.STANDARD``)."""
+    from riskml.standard import STANDARD
+
+    return STANDARD
+
+
+_STAT_LABELS: dict[str, tuple[str, str]] = {
+    "count": ("{en}, number in {months}", "{months}{zh}次数"),
+    "sum": ("{en}, total of {months}", "{months}{zh}合计"),
+    "mean": ("{en}, average of {months}", "{months}{zh}平均"),
+    "max": ("{en}, highest in {months}", "{months}{zh}最高值"),
+    "min": ("{en}, lowest in {months}", "{months}{zh}最低值"),
+    "std": ("{en}, variation over {months}", "{months}{zh}波动"),
+    "slope": ("{en}, yearly trend over {months}", "{months}{zh}年度变化趋势"),
+    "last": ("{en}", "{zh}"),
+    "days_since": ("{en}, days since the last", "距最近一次{zh}的天数"),
+    "active": ("{en}", "{zh}"),
+    "active_sum": ("{en}", "{zh}"),
+    "active_max": ("{en}, highest", "{zh}最高值"),
+    "months": ("{en}, months of {months}", "{months}{zh}月数"),
+    "paid": ("{en}, total of {months}", "{months}{zh}合计"),
+    "ended": ("{en}, ended in {months}", "{months}内结束的{zh}"),
+    "ending": ("{en}, ending within {months}", "{months}内将结束的{zh}"),
+    "ending_sum": ("{en}, amount ending within {months}", "{months}内将结束的{zh}金额"),
+    "started": ("{en}, begun in {months}", "{months}内开始的{zh}"),
+    "days_since_end": ("{en}, days since the last ended", "距最近一次{zh}结束的天数"),
+    "days_since_start": ("{en}, days since the longest running began", "{zh}持续天数"),
+}
+#: Statistics whose unit is not that of the values.
+_STAT_UNITS: dict[str, Unit] = {
+    "count": "count",
+    "days_since": "days",
+    "months": "months",
+    "active": "count",
+    "ended": "count",
+    "ending": "count",
+    "started": "count",
+    "days_since_end": "days",
+    "days_since_start": "days",
+    "left": "count",
+    "joined": "count",
+    "max_age": "years",
+}
+#: Statistics that say nothing about direction, or the reverse of the values'.
+_STAT_SIGNS = {"std": 0, "days_since": -1, "days_since_end": -1, "days_since_start": 0}
+
+
+def _column(
+    declaration: Window | Latest | Spell | Roster | Newest | Neighbours,
+    kernel: Literal["event", "spell", "roster", "newest", "neighbours"],
+    stat: str,
+    window: float,
+    *,
+    where: tuple[Condition, ...] = (),
+) -> Feature:
+    """Return the feature of one statistic and window of a declaration, with its name, label, unit and direction."""
+    base = declaration.name or f"{declaration.table}_{declaration.column or 'records'}"
+    months = "" if not np.isfinite(window) else f"_{window:g}m"
+    plain = isinstance(declaration, Latest) or stat == "active" or kernel in ("roster", "newest", "neighbours")
+    ahead = stat.startswith("ending")
+    span_en = f"the {'next' if ahead else 'last'} {window:g} months" if np.isfinite(window) else "all records"
+    span_zh = f"{'未来' if ahead else '近'}{window:g}个月" if np.isfinite(window) else "历次"
+    labels = ("{en}", "{zh}") if kernel in ("roster", "neighbours", "newest") else _STAT_LABELS[stat]
+    return Feature(
+        name=base if plain else f"{base}_{stat}{months}",
+        kernel=kernel,
+        table=declaration.table,
+        column=declaration.column,
+        where=where,
+        stat=stat,
+        window=window,
+        cause=declaration.cause,
+        unit=declaration.unit if kernel == "neighbours" else _STAT_UNITS.get(stat, declaration.unit),
+        direction=declaration.direction * _STAT_SIGNS.get(stat, 1),
+        label_en=labels[0].format(en=declaration.label_en, months=span_en),
+        label_zh=labels[1].format(zh=declaration.label_zh, months=span_zh),
+        actionable=declaration.actionable,
+        sensitive=declaration.sensitive,
+    )

@@ -1,0 +1,344 @@
+"""Rows and labels: who is at risk on a date, what was known of them, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from numba import njit
+from numpy.typing import NDArray
+
+from riskml import windows
+from riskml.features import Declaration, standard
+from riskml.lines import welfare_records
+from riskml.records import available, compute, household_version, welfare_on
+
+if TYPE_CHECKING:
+    from riskml.tables import Monitoring
+
+Rule = Literal["at_horizon", "any"]
+
+
+def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
+    """Return the households at risk on each date, with their area and welfare.
+
+    A household is at risk when it was registered before the date, had not left, and its welfare (see
+    :func:`riskml.records.welfare_on`) was not below the line.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables.
+    as_of_dates : iterable of dates
+        The days the question is asked.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``(household_id, as_of_date)``, sorted: ``area_id``, ``welfare`` (lines), ``weight`` (survey weight, 1 where
+        there is none).
+
+    Raises
+    ------
+    ValueError
+        If there is no as-of date.
+    """
+    dates = _dates(as_of_dates)
+    household, as_of, details = _at_risk(data, dates)
+    return details.set_index(_index(data, household, as_of, dates))
+
+
+def feature_table(
+    data: Monitoring, as_of_dates: Iterable[object], *, features: Sequence[Declaration] | None = None
+) -> pd.DataFrame:
+    """Return the features of the households at risk on each date, from what was known then.
+
+    Training and scoring use this one function. Features whose table or column the data do not have are left out.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables.
+    as_of_dates : iterable of dates
+        The days the question is asked.
+    features : sequence of declarations, optional
+        Default: :data:`riskml.STANDARD`. The data's own declared features are added.
+
+    Returns
+    -------
+    DataFrame of float64
+        Indexed by ``(household_id, as_of_date)``, sorted; one column a feature, described by
+        :func:`riskml.feature_dictionary`.
+
+    Raises
+    ------
+    ValueError
+        If there is no as-of date, or two features have the same name.
+
+    Examples
+    --------
+    >>> from riskml.datasets import make_monitoring
+    >>> data = make_monitoring(60, n_months=24, random_state=0)
+    >>> X = feature_table(data, ["2022-06-01", "2022-12-01"])
+    >>> X.index.names
+    FrozenList(['household_id', 'as_of_date'])
+    """
+    dates = _dates(as_of_dates)
+    columns = available(data, (*(standard() if features is None else features), *data.features))
+    household, as_of, _ = _at_risk(data, dates)
+    values = compute(data, columns, household, as_of, dates)
+    return pd.DataFrame(values, index=_index(data, household, as_of, dates), columns=[c.name for c in columns], copy=False)
+
+
+def outcome_labels(
+    data: Monitoring,
+    index: pd.MultiIndex,
+    *,
+    horizon_months: int,
+    rule: Rule = "at_horizon",
+    net_of_assistance: bool = False,
+) -> pd.Series:
+    """Return whether each household fell below the line: 1, 0, or NaN where that was not observed.
+
+    Only welfare records dated on or after the as-of date count, in their newest version. With
+    ``h`` the day ``horizon_months`` later and ``w`` the smaller of ``data.welfare_months`` and ``horizon_months``:
+    ``"at_horizon"`` judges the mean welfare (weighted by months) of the records dated from ``w`` months before ``h`` up to the day before ``h``;
+    ``"any"`` judges the same for every end of a record inside the horizon and asks whether one of them is below the line.
+    A judgement needs records that cover at least half of ``w``, the newest of them within the second half
+    before the judging day (``at_horizon``).
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables; for a backtest ``data.known_by(...)``, so that no outcome counts before it was known.
+    index : MultiIndex
+        ``(household_id, as_of_date)``, as the feature table's.
+    horizon_months : int
+        Months from the as-of date to the outcome, at least 1.
+    rule : {"at_horizon", "any"}, default "at_horizon"
+        Below the line at the horizon, or at any judgement within it.
+    net_of_assistance : bool, default False
+        Judge welfare without public transfers.
+
+    Returns
+    -------
+    Series of float64
+        ``returned``, indexed as given.
+
+    Raises
+    ------
+    ValueError
+        If the horizon is not positive, the rule unknown, or a household of the index not in the data.
+    """
+    if horizon_months < 1:
+        raise ValueError(f"horizon_months must be at least 1, got {horizon_months}")
+    if rule not in ("at_horizon", "any"):
+        raise ValueError(f"rule must be 'at_horizon' or 'any', got {rule!r}")
+    household = data.household_ids.get_indexer(index.get_level_values("household_id")).astype(np.int64)
+    if (household < 0).any():
+        unknown = index.get_level_values("household_id")[household < 0]
+        raise ValueError(f"{(household < 0).sum()} rows are of households the data do not have (first: {unknown[0]!r})")
+    frame = welfare_records(data)
+    frame = frame[frame["superseded_on"].isna()]
+    welfare = frame["welfare_net" if net_of_assistance else "welfare"].to_numpy(dtype=np.float64)
+    months = frame["months"].to_numpy(dtype=np.float64)
+    records = windows.arrange(
+        data.household_ids.get_indexer(frame["household_id"]).astype(np.int64),
+        len(data.household_ids),
+        date=windows.days(frame["date"]),
+        known=windows.days(frame["known_on"]),
+        superseded=windows.days(frame["superseded_on"]),
+        values=np.column_stack([welfare, months]),
+    )
+    as_of = pd.DatetimeIndex(index.get_level_values("as_of_date"))
+    judged = min(data.welfare_months, horizon_months)
+    end = as_of + pd.DateOffset(months=horizon_months)
+    out = np.full(len(index), np.nan)
+    _label_kernel(
+        records.offsets,
+        records.date,
+        records.values,
+        windows.shifted_days(_as_dates(records.date), -judged),
+        household,
+        windows.days(as_of),
+        windows.days(end),
+        windows.days(end - pd.DateOffset(months=judged)),
+        windows.days(end - pd.to_timedelta(judged * 365.25 / 24, unit="D")),
+        judged / 2,
+        rule == "any",
+        out,
+    )
+    return pd.Series(out, index=index, name="returned")
+
+
+def training_set(
+    data: Monitoring,
+    as_of_dates: Iterable[object],
+    *,
+    horizon_months: int,
+    features: Sequence[Declaration] | None = None,
+    rule: Rule = "at_horizon",
+    net_of_assistance: bool = False,
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the features and labels of the rows whose outcome was observed.
+
+    Parameters and errors are those of :func:`feature_table` and :func:`outcome_labels`. Rows without an observed
+    outcome are left out; how many is the difference to :func:`feature_table`.
+
+    Returns
+    -------
+    X : DataFrame of float64
+        Features.
+    y : Series of float64
+        ``returned``, 0 or 1, same index.
+    """
+    X = feature_table(data, as_of_dates, features=features)
+    y = outcome_labels(
+        data, _multi(X.index), horizon_months=horizon_months, rule=rule, net_of_assistance=net_of_assistance
+    )
+    observed = y.notna()
+    return X[observed], y[observed]
+
+
+def training_dates(data: Monitoring, *, horizon_months: int, every_months: int = 3) -> list[pd.Timestamp]:
+    """Return first days of months on which the question can be asked and the outcome was observed.
+
+    From the first month with a full judging period (``data.welfare_months``) behind it to the last with a whole
+    horizon before the newest welfare record, counted back from that last one in steps of ``every_months``.
+
+    Raises
+    ------
+    ValueError
+        If the records span too few months for one such date.
+    """
+    dates = welfare_records(data)["date"]
+    first = dates.min() - pd.DateOffset(days=1) + pd.DateOffset(months=data.welfare_months)
+    last = dates.max() + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
+    day = last.replace(day=1)
+    found = []
+    while day > first or (not found and day >= first):
+        found.append(day)
+        day = day - pd.DateOffset(months=every_months)
+    if not found:
+        raise ValueError(
+            f"welfare records from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} are too short for a judging period of "
+            f"{data.welfare_months} months and a horizon of {horizon_months}"
+        )
+    return [pd.Timestamp(day) for day in reversed(found)]
+
+
+def backtest_sets(
+    data: Monitoring,
+    *,
+    test_from: object,
+    horizon_months: int,
+    every_months: int = 3,
+    features: Sequence[Declaration] | None = None,
+    rule: Rule = "at_horizon",
+    net_of_assistance: bool = False,
+) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame, pd.Series]:
+    """Return training and test sets such that training saw only what was known on ``test_from``.
+
+    The training set comes from ``data.known_by(test_from)``: neither a feature nor an outcome that was known later
+    enters it. The test set asks on the dates from ``test_from`` on, with outcomes as known today.
+
+    Returns
+    -------
+    X_train, y_train, X_test, y_test
+        As :func:`training_set` gives them.
+
+    Raises
+    ------
+    ValueError
+        If there is no date to train or to test on.
+    """
+    start = pd.Timestamp(str(test_from))
+    settings = {"features": features, "rule": rule, "net_of_assistance": net_of_assistance}
+    past = data.known_by(start)
+    train = training_dates(past, horizon_months=horizon_months, every_months=every_months)
+    # Outcomes of dates within a horizon of the test are not yet whole.
+    train = [day for day in train if day + pd.DateOffset(months=horizon_months) <= start]
+    test = [d for d in training_dates(data, horizon_months=horizon_months, every_months=every_months) if d >= start]
+    if not train or not test:
+        which = "train" if not train else "test"
+        raise ValueError(f"no as-of date to {which} on: test_from {start:%Y-%m-%d}, horizon {horizon_months} months")
+    X_train, y_train = training_set(past, train, horizon_months=horizon_months, **settings)  # type: ignore[arg-type]
+    X_test, y_test = training_set(data, test, horizon_months=horizon_months, **settings)  # type: ignore[arg-type]
+    return X_train, y_train, X_test, y_test
+
+
+def _dates(as_of_dates: Iterable[object]) -> pd.DatetimeIndex:
+    given = [as_of_dates] if isinstance(as_of_dates, str | pd.Timestamp) else list(as_of_dates)
+    if not given:
+        raise ValueError("as_of_dates is empty; give at least one date")
+    dates = pd.DatetimeIndex(pd.to_datetime(given)).normalize().unique().sort_values()
+    return dates.astype("datetime64[s]")
+
+
+def _multi(index: pd.Index) -> pd.MultiIndex:
+    assert isinstance(index, pd.MultiIndex)
+    return index
+
+
+def _as_dates(day: NDArray[np.int32]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(day.astype("datetime64[D]").astype("datetime64[s]"))
+
+
+def _index(
+    data: Monitoring, household: NDArray[np.int64], as_of: NDArray[np.int64], dates: pd.DatetimeIndex
+) -> pd.MultiIndex:
+    return pd.MultiIndex.from_arrays(
+        [data.household_ids[household], dates[as_of]], names=["household_id", "as_of_date"]
+    )
+
+
+def _at_risk(
+    data: Monitoring, dates: pd.DatetimeIndex
+) -> tuple[NDArray[np.int64], NDArray[np.int64], pd.DataFrame]:
+    """Return the rows at risk as positions of household and date, with area, welfare and weight."""
+    n_households, n_dates = len(data.household_ids), len(dates)
+    household = np.repeat(np.arange(n_households), n_dates)
+    as_of = np.tile(np.arange(n_dates), n_households)
+    versions, version = household_version(data, household, as_of, dates)
+    welfare = welfare_on(data, household, as_of, dates)[:, 0]
+    there = (version >= 0) & (welfare >= 1)
+    if "left_on" in versions:
+        left = windows.days(versions["left_on"])[version]
+        there &= left >= windows.days(dates)[as_of]
+    household, as_of, version, welfare = household[there], as_of[there], version[there], welfare[there]
+    weight = versions["weight"].to_numpy(dtype=np.float64)[version] if "weight" in versions else np.ones(len(version))
+    area = versions["area_id"].to_numpy()[version]
+    return household, as_of, pd.DataFrame({"area_id": area, "welfare": welfare, "weight": weight})
+
+
+@njit(cache=True, nogil=True)
+def _label_kernel(
+    offsets, date, values, judged_start, household, as_of_day, end, start, second_half, least_months, anywhere, out
+):  # type: ignore[no-untyped-def]
+    for row in range(len(household)):
+        first = offsets[household[row]]
+        last = offsets[household[row] + 1]
+        judgement = np.nan
+        for newest in range(last - 1, first - 1, -1):
+            if date[newest] >= end[row] or np.isnan(values[newest, 0]):
+                continue
+            if date[newest] < as_of_day[row] or (not anywhere and date[newest] < second_half[row]):
+                break
+            # "any" judges the period that ends with each record, "at_horizon" the one that ends with the horizon.
+            from_day = max(judged_start[newest] + 1 if anywhere else start[row], as_of_day[row])
+            months = 0.0
+            total = 0.0
+            for record in range(newest, first - 1, -1):
+                if date[record] < from_day:
+                    break
+                if not np.isnan(values[record, 0]):
+                    months += values[record, 1]
+                    total += values[record, 1] * values[record, 0]
+            if months >= least_months and months > 0.0:
+                below = 1.0 if total / months < 1.0 else 0.0
+                judgement = below if np.isnan(judgement) else max(judgement, below)
+            if not anywhere:
+                break
+        out[row] = judgement

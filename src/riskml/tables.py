@@ -1,0 +1,312 @@
+"""Monitoring data: validated tables, the versions of their records, and what was known by a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskml.contract import TABLES
+from riskml.findings import DataRefused
+from riskml.validation import row_codes, typed_tables
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Monitoring:
+    """The monitoring tables of a district, validated and typed.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        Tables of :data:`riskml.contract.TABLES` by name; ``households``, ``lines`` and one of ``incomes`` and
+        ``welfare`` are required. The frames are copied, never changed. After construction every contract column
+        is there: ids and text as ``str`` (missing ``""``), dates as ``datetime64[s]`` (missing ``NaT``), the
+        rest as ``float64`` (missing ``NaN``); further numeric columns are kept.
+    welfare_months : int, default 12
+        Months of records over which welfare is averaged.
+    max_age_months : int, optional
+        How old the newest welfare record may be for welfare to count as known; ``welfare_months`` if not given.
+    extract_on : date, optional
+        Day the tables were extracted; nothing may be known later. Default: the newest ``known_on``.
+    features : tuple, optional
+        Features declared with the data, for numeric columns of its own.
+    truth : object, optional
+        What a simulator knows about its world; never read by features.
+    notes : tuple of str, optional
+        What happened on the way from the files to the tables, for the reader.
+
+    Raises
+    ------
+    DataRefused
+        If anything is wrong with the tables; ``findings`` holds everything found.
+
+    Examples
+    --------
+    >>> data = _example()
+    >>> data
+    Monitoring(2 households, tables households, incomes, lines, extract_on 2024-04-09)
+    >>> data.tables["incomes"]["wage"].tolist()
+    [900.0, 950.0]
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    _: KW_ONLY
+    welfare_months: int = 12
+    max_age_months: int | None = None
+    extract_on: Any = None
+    features: tuple[Any, ...] = ()
+    truth: Any = None
+    notes: tuple[str, ...] = ()
+    _cache: dict[Any, Any] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        from riskml.lines import line_findings  # lines are looked up in finished tables, so lines.py comes later
+
+        months = self.welfare_months if self.max_age_months is None else self.max_age_months
+        if self.welfare_months < 1 or months < 1:
+            raise ValueError(f"welfare_months and max_age_months must be at least 1, not {self.welfare_months}, {months}")
+        extract_on = None if self.extract_on is None else pd.Timestamp(self.extract_on).normalize()
+        typed, left_out = typed_tables(self.tables, extract_on=extract_on)
+        object.__setattr__(self, "tables", typed)
+        object.__setattr__(self, "max_age_months", months)
+        object.__setattr__(self, "extract_on", extract_on or _newest_known(typed))
+        object.__setattr__(self, "notes", tuple(dict.fromkeys([*self.notes, *left_out])))
+        findings = line_findings(self)
+        if findings:
+            raise DataRefused(findings)
+
+    def __repr__(self) -> str:
+        n_households = self.tables["households"]["household_id"].nunique()
+        return (
+            f"Monitoring({n_households:,} households, tables {', '.join(self.tables)}, "
+            f"extract_on {self.extract_on.date()})"
+        )
+
+    @property
+    def household_ids(self) -> pd.Index:
+        """The households ever registered, each once, sorted."""
+        if "household_ids" not in self._cache:
+            self._cache["household_ids"] = pd.Index(self.tables["households"]["household_id"].unique()).sort_values()
+        return self._cache["household_ids"]
+
+    def versions(self, name: str) -> pd.DataFrame:
+        """Return the versions of a table's records, each with the day the next one took its place.
+
+        A version exists for an as-of date when ``known_on < as_of_date`` and not ``superseded_on < as_of_date``.
+        Withdrawn versions supersede what they take back and are dropped; a row whose ``end_known_on`` is later
+        than its ``known_on`` becomes two versions, the first without an end; disasters of an area become
+        one row for each household whose newest ``area_id`` starts with the area's.
+
+        Parameters
+        ----------
+        name : str
+            A table of this data other than ``lines``.
+
+        Returns
+        -------
+        DataFrame
+            The table's columns without ``withdrawn`` and ``end_known_on``, with ``superseded_on``
+            (``datetime64[s]``, ``NaT`` for the newest version); sorted by ``household_id``, then ``date`` or
+            ``start``, then ``known_on``. It is kept for the next call: copy it before changing it.
+
+        Raises
+        ------
+        KeyError
+            If the data have no such table, or it is ``lines``.
+
+        Examples
+        --------
+        >>> _example().versions("incomes")[["household_id", "wage", "known_on", "superseded_on"]]
+          household_id   wage   known_on superseded_on
+        0         0101  900.0 2024-02-05    2024-04-09
+        1         0101  950.0 2024-04-09           NaT
+        """
+        if name == "lines" or name not in self.tables:
+            raise KeyError(f"{name!r} has no versions; the data have {', '.join(self.tables)} (lines aside)")
+        if name not in self._cache:
+            versions = _superseded(self.tables[name], TABLES[name].key)
+            if name == "disasters":
+                versions = _spread(versions, self._newest_areas())
+            self._cache[name] = _sorted(versions, TABLES[name].key)
+        return self._cache[name]
+
+    def known_by(self, as_of_date: Any) -> Monitoring:
+        """Return the data as they were for a date: only rows with ``known_on < as_of_date``.
+
+        An end learned on or after the date is emptied; records of households not registered by then are left
+        out; a line without ``known_on`` counts as known from ``valid_from``.
+
+        Parameters
+        ----------
+        as_of_date : date
+            The day the question is asked.
+
+        Returns
+        -------
+        Monitoring
+            With ``extract_on`` no later than ``as_of_date``.
+
+        Raises
+        ------
+        DataRefused
+            If no household was known by then.
+
+        Examples
+        --------
+        >>> _example().known_by("2024-04-01").tables["incomes"]["wage"].tolist()
+        [900.0]
+        """
+        day = pd.Timestamp(as_of_date)
+        tables = {name: _rows_known_by(frame, day) for name, frame in self.tables.items()}
+        households = tables["households"]["household_id"]
+        for name, frame in tables.items():
+            if name not in ("households", "lines"):
+                ids = frame["household_id"]
+                tables[name] = frame[(ids == "") | ids.isin(households)]
+        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on))
+
+    def area_of(self, household_ids: Iterable[str]) -> np.ndarray:
+        """Return the newest ``area_id`` of each household.
+
+        Parameters
+        ----------
+        household_ids : iterable of str, length n
+            Households of this data.
+
+        Returns
+        -------
+        ndarray of str objects, shape (n,)
+
+        Raises
+        ------
+        KeyError
+            If a household is not in the data.
+
+        Examples
+        --------
+        >>> _example().area_of(["0102", "0101"]).tolist()
+        ['5223', '5223']
+        """
+        areas = self._newest_areas()
+        rows = areas.index.get_indexer(pd.Index(household_ids))
+        if (rows < 0).any():
+            raise KeyError(f"household {list(household_ids)[int((rows < 0).argmax())]!r} is not in the data")
+        return areas.to_numpy(dtype=object)[rows]
+
+    def check(self) -> pd.DataFrame:
+        """Return what looks wrong but does not forbid the work: see :func:`riskml.quality.check`."""
+        from riskml.quality import check  # quality.py reads Monitoring, so it comes later
+
+        return check(self)
+
+    def _newest_areas(self) -> pd.Series:
+        """``area_id`` by ``household_id``, sorted by it."""
+        return self.versions("households").groupby("household_id")["area_id"].last()
+
+
+def _example() -> Monitoring:
+    """The two households of the examples in this file."""
+    return Monitoring(
+        {
+            "households": pd.DataFrame(
+                {"household_id": ["0101", "0102"], "area_id": ["5223", "5223"], "known_on": ["2023-12-01", "2023-12-01"]}
+            ),
+            "incomes": pd.DataFrame(
+                {
+                    "household_id": ["0101", "0101"],
+                    "date": ["2024-01-31", "2024-01-31"],
+                    "known_on": ["2024-02-05", "2024-04-09"],
+                    "months": [1, 1],
+                    "wage": [900, 950],
+                    "units": [3, 3],
+                }
+            ),
+            "lines": pd.DataFrame(
+                {"area_id": [""], "valid_from": ["2023-01-01"], "amount": [4000], "unit": ["person_year"]}
+            ),
+        }
+    )
+
+
+def _newest_known(tables: Mapping[str, pd.DataFrame]) -> pd.Timestamp:
+    """The last day anything was learned. Lines are left out: they may be published ahead."""
+    days = [
+        frame[column].max()
+        for name, frame in tables.items()
+        for column in ("known_on", "end_known_on")
+        if name != "lines" and column in frame
+    ]
+    return max(day for day in days if not pd.isna(day))
+
+
+def _rows_known_by(frame: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    known_on = frame["known_on"].fillna(frame["valid_from"]) if "valid_from" in frame else frame["known_on"]
+    rows = frame[known_on < day]
+    if "end_known_on" in rows:
+        later = rows["end_known_on"] >= day
+        rows = rows.assign(end=rows["end"].mask(later), end_known_on=rows["end_known_on"].mask(later))
+    return rows
+
+
+def _superseded(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+    """Versions with ``superseded_on``, late ends split off, withdrawn ones applied and dropped."""
+    known_on = frame["known_on"].to_numpy()
+    record = row_codes(frame, key)
+    order = np.lexsort((known_on, record))
+    replaced = record[order][1:] == record[order][:-1]
+    superseded_on = np.full(len(frame), np.datetime64("NaT"), "datetime64[s]")
+    superseded_on[order[:-1][replaced]] = known_on[order[1:][replaced]]
+    versions = frame.assign(superseded_on=superseded_on)[~(frame["withdrawn"] == 1)]
+    if "end_known_on" in versions:
+        versions = _late_ends(versions).drop(columns="end_known_on")
+    return versions.drop(columns="withdrawn")
+
+
+def _late_ends(versions: pd.DataFrame) -> pd.DataFrame:
+    """Turn each version whose end was learned later into two: without the end, then with it."""
+    late = versions["end_known_on"] > versions["known_on"]
+    # A version replaced before its end was learned never shows that end: the later row says all.
+    shown = late & ~(versions["superseded_on"] <= versions["end_known_on"])
+    ended = versions[shown].assign(known_on=versions.loc[shown, "end_known_on"])
+    first = versions.assign(
+        end=versions["end"].mask(late),
+        superseded_on=versions["superseded_on"].mask(shown, versions["end_known_on"]),
+    )
+    return pd.concat([first, ended], ignore_index=True) if shown.any() else first
+
+
+def _spread(disasters: pd.DataFrame, areas: pd.Series) -> pd.DataFrame:
+    """Give every household of a disaster's area its own row."""
+    areas = areas.sort_values(kind="stable")
+    codes = areas.to_numpy(dtype=object)
+    hit = disasters["area_id"].to_numpy(dtype=object)
+    whole_area = hit != ""
+    first = np.searchsorted(codes, hit[whole_area], side="left")
+    # No area code contains the last character of Unicode, so this ends behind every code with the prefix.
+    last = np.searchsorted(codes, hit[whole_area] + "\U0010ffff", side="right")
+    counts = last - first
+    rows = np.repeat(np.flatnonzero(whole_area), counts)
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    spread = disasters.iloc[rows].assign(household_id=areas.index.to_numpy()[np.repeat(first, counts) + within])
+    return pd.concat([disasters[~whole_area], spread], ignore_index=True)
+
+
+def _sorted(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+    """Sort by household, then day, then ``known_on``; the rest of the key settles what is left."""
+    day = next((column for column in ("date", "start") if column in versions), "known_on")
+    household = pd.factorize(versions["household_id"], sort=True)[0]
+    columns = [versions["known_on"].to_numpy(), versions[day].to_numpy(), household]
+    order = np.lexsort(columns)
+    tied = np.ones(max(len(order) - 1, 0), dtype=bool)
+    for values in columns:
+        tied &= values[order[1:]] == values[order[:-1]]
+    positions = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
+    if len(positions):
+        rows = order[positions]
+        rest = [versions[column].iloc[rows] for column in reversed(key) if column not in ("household_id", day)]
+        ranks = [pd.factorize(values, sort=True)[0] for values in rest]
+        order[positions] = rows[np.lexsort([*ranks, *(values[rows] for values in columns)])]
+    return versions.iloc[order].reset_index(drop=True)

@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 
 FIRST = pd.Timestamp("2020-01-01")
+#: As-of dates that tests ask on; records crowd on them and on the edges of their windows.
+ASKED = pd.to_datetime(["2020-08-01", "2020-11-01", "2021-03-31", "2022-02-01"])
+EDGES = pd.DatetimeIndex([day - pd.DateOffset(months=m) for day in ASKED for m in (3, 6, 12)])
 MEASURES = ("minimum_income_guarantee", "health_assistance", "public_service_post", "own_measure")
 
 
@@ -69,10 +72,24 @@ def _delay(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.where(late, rng.integers(60, 400, n), rng.integers(0, 30, n)).astype("timedelta64[D]")
 
 
+def _on_edges(rng: np.random.Generator, dates: pd.Series) -> pd.Series:
+    """Move one date in four onto the edge of a window or the day before it."""
+    edge = pd.Series(rng.choice(EDGES, len(dates)) - rng.integers(0, 2, len(dates)).astype("timedelta64[D]"))
+    return dates.where(rng.random(len(dates)) < 0.75, edge)
+
+
+def _on_asked(rng: np.random.Generator, known_on: pd.Series) -> pd.Series:
+    """Move one day in four to the next as-of date or the day before it."""
+    place = ASKED.searchsorted(known_on)
+    asked = pd.Series(ASKED[np.minimum(place, len(ASKED) - 1)]) - rng.integers(0, 2, len(known_on)).astype("timedelta64[D]")
+    return known_on.where((asked < known_on) | (rng.random(len(known_on)) < 0.75), asked)
+
+
 def _corrected(rng: np.random.Generator, frame: pd.DataFrame, change: tuple[str, ...]) -> pd.DataFrame:
     """Append later versions of one row in six: changed amounts or, one time in four, withdrawn."""
     again = frame[rng.random(len(frame)) < 1 / 6].copy()
-    again["known_on"] = again["known_on"] + rng.integers(1, 300, len(again)).astype("timedelta64[D]")
+    again = again.reset_index(drop=True)
+    again["known_on"] = _on_asked(rng, again["known_on"] + rng.integers(1, 300, len(again)).astype("timedelta64[D]"))
     for column in change:
         again[column] = again[column] * rng.uniform(0.3, 3.0, len(again))
     frame = frame.assign(withdrawn=0.0)
@@ -84,7 +101,8 @@ def _events(rng: np.random.Generator, households: list[str], n_months: int, rate
     n = rng.poisson(rate * len(households))
     date = FIRST + rng.integers(0, n_months * 30, n).astype("timedelta64[D]")
     frame = pd.DataFrame({"household_id": rng.choice(households, n), "date": date})
-    frame["known_on"] = frame["date"] + _delay(rng, n)
+    frame["date"] = _on_edges(rng, frame["date"])
+    frame["known_on"] = _on_asked(rng, frame["date"] + _delay(rng, n))
     for name, draw in columns.items():
         frame[name] = np.asarray(draw(n), dtype=float)
     if key == "record_id":
@@ -97,7 +115,7 @@ def _events(rng: np.random.Generator, households: list[str], n_months: int, rate
 
 def _incomes(rng: np.random.Generator, households: list[str], n_months: int) -> pd.DataFrame:
     ends = pd.date_range(FIRST, periods=n_months, freq="ME")
-    frame = pd.DataFrame([(h, d) for h in households for d in ends if rng.random() < 0.9], columns=["household_id", "date"])
+    frame = pd.DataFrame([(h, d) for h in households for d in ends[: rng.choice([6, n_months])] if rng.random() < 0.9], columns=["household_id", "date"])
     n = len(frame)
     level = dict(zip(households, rng.lognormal(6.3, 0.5, len(households)), strict=True))
     frame["known_on"] = frame["date"] + _delay(rng, n)
@@ -120,7 +138,7 @@ def _members(rng: np.random.Generator, households: list[str]) -> pd.DataFrame:
                 "start": start,
                 "end": pd.NaT,
                 "known_on": known,
-                "birth": FIRST - pd.Timedelta(days=int(rng.integers(100, 30000))),
+                "birth": min(start, known) - pd.Timedelta(days=int(rng.integers(1, 28000))),
                 "sex": str(rng.choice(["f", "m"])),
                 "head": float(person == 0),
                 "disability": float(rng.random() < 0.2),

@@ -65,15 +65,11 @@ def allocate(gain: FloatArray, household: NDArray[np.int64], use: FloatArray, li
     bound, prices = _prices(gain, household, use)
     reduced = gain - use @ prices
     in_hand = _greedy(gain, household, use, reduced)
-    slack = bound - gain[in_hand].sum() * (1 - 1e-9)
-    best = _best(reduced, household)
-    core = (best[household] - reduced < slack) | in_hand
-    # A household whose one option left and "nothing" are further apart than the slack gets that option.
-    certain = core & (np.bincount(household[core], minlength=len(best)) == 1)[household] & (best >= slack)[household]
-    chosen[able[certain]] = True
-    open_ = np.flatnonzero(core & ~certain)
-    room = 1.0 - use[certain].sum(axis=0)
-    chosen[able[open_[_solve(gain[open_], household[open_], use[open_], room)]]] = True
+    # The first, narrow core brings the allocation in hand so near to the bound that the core without loss is small.
+    for width in (0.05, 1.0):
+        slack = width * (bound - gain[in_hand].sum() * (1 - 1e-9))
+        in_hand = _improve(gain, household, use, reduced, in_hand, slack)
+    chosen[able[in_hand]] = True
     return chosen
 
 
@@ -107,7 +103,7 @@ def _prices(gain: FloatArray, household: NDArray[np.int64], use: FloatArray) -> 
             b_ub=np.array(heights),
             bounds=[(0, gain.sum())] * n_limits + [(0, None)],
         )
-        if result.x is None or best - result.x[-1] <= 1e-5 * best:
+        if result.x is None or best - result.x[-1] <= 1e-7 * best:
             break
         prices = result.x[:-1]
     return best, best_prices
@@ -135,6 +131,26 @@ def _greedy(gain: FloatArray, household: NDArray[np.int64], use: FloatArray, red
     return chosen
 
 
+def _improve(
+    gain: FloatArray,
+    household: NDArray[np.int64],
+    use: FloatArray,
+    reduced: FloatArray,
+    in_hand: BoolArray,
+    slack: float,
+) -> BoolArray:
+    """Return the best allocation of the options that lose less than ``slack`` against their household's best."""
+    best = _best(reduced, household)
+    core = (best[household] - reduced < slack) | in_hand
+    alone = (np.bincount(household[core], minlength=len(best)) == 1)[household]
+    # Where the one option left is better than nothing by more than the slack there is no question.
+    chosen = core & alone & (best[household] >= slack) & in_hand
+    open_ = np.flatnonzero(core & ~chosen)
+    room = 1.0 - use[chosen].sum(axis=0)
+    chosen[open_[_solve(gain[open_], household[open_], use[open_], room)]] = True
+    return chosen
+
+
 def _solve(gain: FloatArray, household: NDArray[np.int64], use: FloatArray, room: FloatArray) -> NDArray[np.int64]:
     """Return the positions of the best options by branch and bound."""
     n_options, rows = len(gain), np.unique(household, return_inverse=True)[1]
@@ -149,17 +165,19 @@ def _solve(gain: FloatArray, household: NDArray[np.int64], use: FloatArray, room
                 LinearConstraint(one_each, ub=1),
                 *([LinearConstraint(csr_array(use.T), ub=allowed)] if len(room) else []),
             ],
-            integrality=np.ones(n_options),
+            integrality=np.ones(n_options, dtype=np.int64),
             bounds=Bounds(0, 1),
             options={"mip_rel_gap": 1e-6, "time_limit": _TIME_LIMIT},
         )
-        chosen = np.flatnonzero(result.x > 0.5)
+        chosen = np.flatnonzero(np.asarray(result.x) > 0.5)
         over = use[chosen].sum(axis=0) - room
         # HiGHS keeps a limit to a millionth; money is kept to the cent.
         if (over <= 1e-12).all():
             break
         allowed = allowed - np.maximum(over, 0)
     if result.status != 0:
-        text = f"the plan is proved to be within {result.mip_gap:.1%} of the best, not closer, after {_TIME_LIMIT:.0f} s"
-        warnings.warn(text, stacklevel=4)
+        text = (
+            f"the plan is proved to be within {result.mip_gap:.1%} of the best, not closer, after {_TIME_LIMIT:.0f} s"
+        )
+        warnings.warn(text, stacklevel=5)
     return chosen

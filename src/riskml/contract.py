@@ -94,9 +94,17 @@ TABLES: dict[str, Table] = {
             "the households the office watches",
             (
                 _HOUSEHOLD,
-                Column("area_id", "id", "where it lives: hierarchical code, a prefix is the larger area", required=True),
-                Column("known_on", "date", "day the household was registered, or this version was entered", required=True),
-                Column("lifted_on", "date", "day it was recorded as lifted out of poverty; empty if never registered as poor"),
+                Column(
+                    "area_id", "id", "where it lives: hierarchical code, a prefix is the larger area", required=True
+                ),
+                Column(
+                    "known_on", "date", "day the household was registered, or this version was entered", required=True
+                ),
+                Column(
+                    "lifted_on",
+                    "date",
+                    "day it was recorded as lifted out of poverty; empty if never registered as poor",
+                ),
                 Column("left_on", "date", "day it moved away or died out; from then on it is not observed"),
                 Column("weight", "number", "survey weight", "households", minimum=0),
                 _WITHDRAWN,
@@ -141,14 +149,24 @@ TABLES: dict[str, Table] = {
                 Column("wage", "amount", "wages and salaries", "currency per period"),
                 Column("business", "amount", "farming and own business, before costs", "currency per period"),
                 Column("property", "amount", "rent, interest, dividends, land shares", "currency per period"),
-                Column("transfers", "amount", "public transfers: social assistance, subsidies, allowances", "currency per period"),
-                Column("private", "amount", "pensions earned, remittances and other private transfers", "currency per period"),
+                Column(
+                    "transfers",
+                    "amount",
+                    "public transfers: social assistance, subsidies, allowances",
+                    "currency per period",
+                ),
+                Column(
+                    "private",
+                    "amount",
+                    "pensions earned, remittances and other private transfers",
+                    "currency per period",
+                ),
                 Column("expenses", "amount", "costs of farming and business", "currency per period"),
                 Column("total", "amount", "net income; if empty, the sources less expenses", "currency per period"),
                 Column(
                     "units",
                     "number",
-                    "persons or adult equivalents who share it; if empty, the members known when the record was entered",
+                    "persons or adult equivalents who share it; if empty, the members known when it was entered",
                     "persons",
                     positive=True,
                 ),
@@ -158,12 +176,22 @@ TABLES: dict[str, Table] = {
             "welfare",
             "event",
             ("household_id", "date"),
-            "welfare measured otherwise than as income: consumption, or a score such as food consumption; decides if present",
+            "welfare measured otherwise than as income: consumption, or a score; decides if present",
             (
                 *_dated("day of the measurement, or last day of the period"),
-                Column("months", "number", "length of the period; 1 for a score", "months", required=True, positive=True),
-                Column("value", "amount", "consumption in the currency of the lines, or a score in theirs", required=True),
-                Column("units", "number", "persons or adult equivalents who share it; 1 for a score", "persons", positive=True),
+                Column(
+                    "months", "number", "length of the period; 1 for a score", "months", required=True, positive=True
+                ),
+                Column(
+                    "value", "amount", "consumption in the currency of the lines, or a score in theirs", required=True
+                ),
+                Column(
+                    "units",
+                    "number",
+                    "persons or adult equivalents who share it; 1 for a score",
+                    "persons",
+                    positive=True,
+                ),
             ),
         ),
         Table(
@@ -176,7 +204,9 @@ TABLES: dict[str, Table] = {
                 _RECORD,
                 _MEMBER,
                 Column("cost", "amount", "whole cost", "currency", minimum=0),
-                Column("out_of_pocket", "amount", "what the household paid itself", "currency", required=True, minimum=0),
+                Column(
+                    "out_of_pocket", "amount", "what the household paid itself", "currency", required=True, minimum=0
+                ),
                 Column("serious", "flag", "a serious illness"),
             ),
         ),
@@ -207,7 +237,9 @@ TABLES: dict[str, Table] = {
             "checks of the dwelling",
             (
                 *_dated("day of the check"),
-                Column("grade", "code", "1 safe (A), 2 (B), 3 partly unsafe (C), 4 dangerous (D)", minimum=1, maximum=4),
+                Column(
+                    "grade", "code", "1 safe (A), 2 (B), 3 partly unsafe (C), 4 dangerous (D)", minimum=1, maximum=4
+                ),
                 Column("rooms", "number", "rooms for living", "rooms", minimum=0),
                 Column("hazard", "flag", "in a place prone to flood, landslide or dumping"),
             ),
@@ -248,7 +280,12 @@ TABLES: dict[str, Table] = {
                 _RECORD,
                 Column("kind", "text", "crop, livestock, business or what the office calls it"),
                 Column("loss", "amount", "value lost", "currency", minimum=0),
-                Column("price_change", "number", "change of the selling price against a year before, -0.5 = halved", "share"),
+                Column(
+                    "price_change",
+                    "number",
+                    "change of the selling price against a year before, -0.5 = halved",
+                    "share",
+                ),
             ),
         ),
         Table(
@@ -357,7 +394,9 @@ TABLES: dict[str, Table] = {
             ("area_id", "valid_from"),
             "poverty lines: for an area (and all areas below it) from a day on",
             (
-                Column("area_id", "id", "area the line holds for; empty for everywhere; the longest matching prefix counts"),
+                Column(
+                    "area_id", "id", "area the line holds for; empty for everywhere; the longest matching prefix counts"
+                ),
                 Column("valid_from", "date", "first day", required=True),
                 Column("valid_to", "date", "last day; empty until the next line"),
                 Column("known_on", "date", "day it was published; if empty, known when it takes effect"),
@@ -365,7 +404,7 @@ TABLES: dict[str, Table] = {
                 Column(
                     "unit",
                     "text",
-                    "what the amount is for: one person (or adult equivalent) and a year, month or day, or points of a score",
+                    "what the amount is for: one person (or adult equivalent) and a year, month or day; or a score",
                     required=True,
                     choices=("person_year", "person_month", "person_day", "score"),
                 ),

@@ -7,7 +7,7 @@ what would happen if the feature were changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -251,17 +251,27 @@ class Explanation:
         Returns
         -------
         DataFrame
-            ``household_id, as_of_date, cause, feature, table, date, known_on, column, value``: rows in the order of
-            ``X``, then of causes and features, newest record first. Amounts are in lines, ``value`` is NaN where
-            records are only counted.
+            ``household_id, as_of_date, cause, feature, table, date, known_on, column, value, reason_en, reason_zh``:
+            rows in the order of ``X``, then of causes and features, newest record first. Amounts are in lines, ``value`` is
+            NaN where records are only counted; the last two are the feature with its own value in words.
         """
-        leading = self.leading_features()
-        found = _records(data, leading, features)
-        bare = np.flatnonzero(~self.X.index.isin(pd.MultiIndex.from_frame(found[_KEYS])))
-        further = [self._first_with_record(data, row, features) for row in bare]
-        found = pd.concat([found, *further], ignore_index=True) if len(bare) else found
-        place = self.X.index.get_indexer(pd.MultiIndex.from_frame(found[_KEYS]))
-        return found.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
+        found = _records(data, self.leading_features(), features)
+        strongest = np.argsort(-self.values, axis=1, kind="stable")
+        sensitive = self.dictionary["sensitive"].to_numpy(dtype=bool)
+        for place in range(strongest.shape[1]):
+            bare = np.flatnonzero(~self.X.index.isin(pd.MultiIndex.from_frame(found[_KEYS])))
+            feature = strongest[bare, place]
+            bare, feature = bare[~sensitive[feature]], feature[~sensitive[feature]]
+            if len(bare):
+                wanted = self.X.index[bare].to_frame(index=False).set_axis(_KEYS, axis=1)
+                wanted[["feature", "cause"]] = self.dictionary[["name", "cause"]].to_numpy(dtype=object)[feature]
+                further = _records(data, wanted, features)
+                found = pd.concat([found, further], ignore_index=True) if len(further) else found
+        row = self.X.index.get_indexer(pd.MultiIndex.from_frame(found[_KEYS]))
+        order = np.argsort(row, kind="stable")
+        found = found.iloc[order].reset_index(drop=True)
+        words = self._words(row[order], found["feature"])
+        return found.assign(reason_en=[en for en, _ in words], reason_zh=[zh for _, zh in words])
 
     def to_shap(self) -> Any:
         """Return the same values as a ``shap.Explanation``, for the pictures of the shap package.
@@ -341,22 +351,14 @@ class Explanation:
     def _phrases(self) -> dict[tuple[int, str], tuple[str, str]]:
         """Return the leading feature of each (row, cause) in words."""
         leading = self._leading(3, 1)
-        words = self.dictionary.set_index("name")[["label_en", "label_zh", "unit"]].T.to_dict("list")
-        return {
-            (row, cause): phrase(feature, value, *words[feature])
-            for row, cause, feature, value in zip(
-                leading["row"], leading["cause"], leading["feature"], leading["value"], strict=True
-            )
-        }
+        said = self._words(leading["row"], leading["feature"])
+        return dict(zip(zip(leading["row"], leading["cause"], strict=True), said, strict=True))
 
-    def _first_with_record(self, data: Monitoring, row: int, features: Sequence[Declaration] | None) -> pd.DataFrame:
-        """Return the records of the strongest feature of a row that rests on any."""
-        order = np.argsort(-self.values[row], kind="stable")
-        open_to_see = order[~self.dictionary["sensitive"].to_numpy(dtype=bool)[order]]
-        household, as_of_date = self.X.index[row]
-        wanted = self.dictionary.iloc[open_to_see][["cause", "name"]].rename(columns={"name": "feature"})
-        found = _records(data, wanted.assign(household_id=household, as_of_date=as_of_date), features)
-        return found[found["feature"] == found["feature"].iloc[0]] if len(found) else found
+    def _words(self, row: Iterable[int], feature: Iterable[str]) -> list[tuple[str, str]]:
+        """Return features with their values in words, English and Chinese."""
+        words = self.dictionary.set_index("name")[["label_en", "label_zh", "unit"]].T.to_dict("list")
+        values, place = self.X.to_numpy(dtype=np.float64), {name: k for k, name in enumerate(self.X.columns)}
+        return [phrase(name, values[k, place[name]], *words[name]) for k, name in zip(row, feature, strict=True)]
 
 
 def _points_per_log_odds(base: float, total: FloatArray) -> FloatArray:
@@ -375,4 +377,5 @@ def _records(data: Monitoring, wanted: pd.DataFrame, features: Sequence[Declarat
         behind = rows_behind(data, pd.MultiIndex.from_frame(rows[_KEYS]), [str(feature)], features)
         pieces.append(behind.sort_values("date", ascending=False, kind="stable"))
     filled = [piece for piece in pieces if len(piece)] or pieces[:1]
-    return wanted.merge(pd.concat(filled, ignore_index=True), on=[*_KEYS, "feature"], how="inner")[_EVIDENCE]
+    keys = [*_KEYS, "cause", "feature"]
+    return wanted[keys].merge(pd.concat(filled, ignore_index=True), on=[*_KEYS, "feature"], how="inner")[_EVIDENCE]

@@ -144,7 +144,8 @@ def in_lines(data: Monitoring, table: str) -> pd.DataFrame:
 
     An amount is divided by annual line x units: 0.4 is four tenths of what keeps the household at the line for
     a year, whatever the prices, the place or its size. Amounts per month (``employment.wage``,
-    ``assistance.amount``) are annualised first, so that 0.4 is four tenths of the line. A score is divided by its line alone.
+    ``assistance.amount``) are annualised first, so that 0.4 is four tenths of the line. A score is divided by its
+    line alone.
 
     The line is that of the record's date; that of a spell on the day the version was entered, or on the spell's last
     day if it was over by then. Units are the record's own, else the newest ``units`` of the
@@ -172,7 +173,7 @@ def in_lines(data: Monitoring, table: str) -> pd.DataFrame:
     """
     if ("in_lines", table) not in data._cache:
         versions = data.versions(table)
-        amounts = _amount_columns(table)
+        amounts = _amount_columns(data, table)
         if amounts:
             line, units = _divisors(data, table)
             monthly = {column.name: 12 if column.unit.endswith("per month") else 1 for column in amounts}
@@ -220,7 +221,8 @@ def welfare_records(data: Monitoring) -> pd.DataFrame:
         else:
             total = _net_income(records)
             welfare = total * 12 / months
-            welfare_net = (total - records["transfers"].fillna(0)) * 12 / months
+            transfers = records["transfers"].fillna(0) if "transfers" in records else 0
+            welfare_net = (total - transfers) * 12 / months
         kept = records[["household_id", "date", "known_on", "superseded_on", "months"]]
         kept = kept.assign(welfare=welfare, welfare_net=welfare_net)
         data._cache["welfare_records"] = kept[welfare.notna()].reset_index(drop=True)
@@ -285,7 +287,7 @@ def published_lines() -> pd.DataFrame:
 
     They overlap and are in different money, so the table is not a ``lines`` table to be used whole: choose the
     rows that apply, bring amounts in international dollars into the currency of the data, and complete them with
-    the line of one's own province and year. ``valid_from`` is the first day of the year (or the day) the source speaks of.
+    the line of one's own province and year. ``valid_from`` is the first day of the year or month meant.
 
     Returns
     -------
@@ -307,7 +309,7 @@ def line_findings(data: Monitoring) -> list[Finding]:
     """Return findings for amounts that cannot be measured: no line, or nobody known to share them."""
     findings = []
     for table in data.tables:
-        names = [column.name for column in _amount_columns(table)]
+        names = [column.name for column in _amount_columns(data, table)]
         if not names or _line_kind(data, table) == "none":
             continue
         versions = data.versions(table)
@@ -332,8 +334,8 @@ _PUBLISHED = [
 ]
 
 
-def _amount_columns(table: str) -> list[Column]:
-    return [column for column in TABLES[table].columns if column.kind == "amount"]
+def _amount_columns(data: Monitoring, table: str) -> list[Column]:
+    return [column for column in TABLES[table].columns if column.kind == "amount" and column.name in data.tables[table]]
 
 
 def _deciding_table(data: Monitoring) -> str:
@@ -341,7 +343,7 @@ def _deciding_table(data: Monitoring) -> str:
 
 
 def _line_kind(data: Monitoring, table: str) -> str:
-    """What the amounts of a table are divided by: ``"score"``, ``"money"``, or ``"none"`` if only scores have lines."""
+    """Return what divides the amounts: ``"score"``, ``"money"``, or ``"none"`` if only scores have lines."""
     scores = data.tables["lines"]["unit"] == "score"
     if table == "welfare" and scores.any():
         return "score"
@@ -356,7 +358,10 @@ def _divisors(data: Monitoring, table: str) -> tuple[np.ndarray, np.ndarray]:
             line = units = np.full(len(versions), np.nan)
         else:
             known_on, household = versions["known_on"], versions["household_id"]
-            day = versions["date"] if "date" in versions else known_on.where(~(versions["end"] < known_on), versions["end"])
+            if "date" in versions:
+                day = versions["date"]
+            else:
+                day = known_on.where(~(versions["end"] < known_on), versions["end"])
             area = _households_known(data, household, known_on)["area_id"]
             line = line_amounts(data.tables["lines"], area, day, known_by=known_on, score=kind == "score")
             units = np.ones(len(versions)) if kind == "score" else _units(data, versions, day)
@@ -367,8 +372,11 @@ def _divisors(data: Monitoring, table: str) -> tuple[np.ndarray, np.ndarray]:
 def _units(data: Monitoring, versions: pd.DataFrame, day: pd.Series) -> np.ndarray:
     """Units by which a version's amounts are shared: its own, else those stated with an income, else the members."""
     household, known_on = versions["household_id"], versions["known_on"]
-    own = "units" in versions
-    units = versions["units"].to_numpy(copy=True) if own else _stated_units(data, household, known_on)
+    own = "months" in versions
+    if own:
+        units = versions["units"].to_numpy(copy=True) if "units" in versions else np.full(len(versions), np.nan)
+    else:
+        units = _stated_units(data, household, known_on)
     rest = np.flatnonzero(np.isnan(units))
     if len(rest):
         units[rest] = household_units(data, household.iloc[rest], day.iloc[rest], known_by=known_on.iloc[rest])
@@ -379,16 +387,21 @@ def _units(data: Monitoring, versions: pd.DataFrame, day: pd.Series) -> np.ndarr
 
 
 def _stated_units(data: Monitoring, household_id: pd.Series, known_by: pd.Series) -> np.ndarray:
-    """The newest ``units`` of the household's income or welfare records known by then; NaN if there are none."""
-    names = [name for name in ("incomes", "welfare") if name in data.tables and _line_kind(data, name) == "money"]
-    stated = pd.concat([data.versions(name)[["household_id", "known_on", "date", "units"]] for name in names])
-    stated = stated[stated["units"].notna()].sort_values(["household_id", "known_on", "date"], kind="stable")
-    place = _last_known(stated, household_id, known_by)
-    return np.where(place >= 0, stated["units"].to_numpy()[place], np.nan) if len(stated) else np.full(len(place), np.nan)
+    """Return the newest ``units`` of the household's income or welfare records known by then; NaN if none."""
+    stated = [
+        data.versions(name)[["household_id", "known_on", "date", "units"]].dropna(subset="units")
+        for name in ("incomes", "welfare")
+        if name in data.tables and "units" in data.tables[name] and _line_kind(data, name) == "money"
+    ]
+    if not sum(map(len, stated)):
+        return np.full(len(household_id), np.nan)
+    records = pd.concat(stated).sort_values(["household_id", "known_on", "date"], kind="stable")
+    place = _last_known(records, household_id, known_by)
+    return np.where(place >= 0, records["units"].to_numpy()[place], np.nan)
 
 
 def _households_known(data: Monitoring, household_id: pd.Series, known_by: pd.Series) -> pd.DataFrame:
-    """The version of each household known by then, the first if it was registered only later."""
+    """Return the version of each household known by then, the first if it was registered only later."""
     households = data.versions("households")
     place = _last_known(households, household_id, known_by)
     if (place < 0).any():
@@ -409,8 +422,9 @@ def _last_known(frame: pd.DataFrame, household_id: pd.Series, known_by: pd.Serie
 
 
 def _net_income(incomes: pd.DataFrame) -> pd.Series:
-    sources = incomes[list(_SOURCES)].sum(axis=1, min_count=1) - incomes["expenses"].fillna(0)
-    return incomes["total"].where(incomes["total"].notna(), sources)
+    given = incomes.reindex(columns=[*_SOURCES, "expenses", "total"])
+    sources = given[list(_SOURCES)].sum(axis=1, min_count=1) - given["expenses"].fillna(0)
+    return given["total"].where(given["total"].notna(), sources)
 
 
 def _yearly_welfare(data: Monitoring) -> pd.DataFrame:
@@ -430,7 +444,7 @@ def _yearly_welfare(data: Monitoring) -> pd.DataFrame:
     known = _households_known(data, years["household_id"], years["valid_from"] - pd.Timedelta(days=1))
     return years.assign(
         welfare=years["amount"] * 12 / years["months"],
-        weight=years["units"] * known["weight"].fillna(1).to_numpy(),
+        weight=years["units"] * (known["weight"].fillna(1).to_numpy() if "weight" in known else 1),
         area_id=known["area_id"].to_numpy(),
     )
 
@@ -466,7 +480,7 @@ def _by_prefix(line_areas: pd.Series, area_id: pd.Index) -> Iterator[tuple[np.nd
     for length in sorted(lengths.unique(), reverse=True):
         of_line, line_prefixes = pd.factorize(line_areas[lengths == length])
         positions = np.flatnonzero(lengths == length)
-        prefix = pd.Index(line_prefixes).get_indexer(texts.str[:length])[area]
+        prefix = pd.Index(line_prefixes).get_indexer(pd.Index(texts.str[:length]))[area]
         order = np.argsort(prefix, kind="stable")
         bounds = np.searchsorted(prefix[order], np.arange(len(line_prefixes) + 1))
         for code in range(len(line_prefixes)):

@@ -22,9 +22,9 @@ class Monitoring:
     ----------
     tables : mapping of str to DataFrame
         Tables of :data:`riskml.contract.TABLES` by name; ``households``, ``lines`` and one of ``incomes`` and
-        ``welfare`` are required. The frames are copied, never changed. After construction every contract column
-        is there: ids and text as ``str`` (missing ``""``), dates as ``datetime64[s]`` (missing ``NaT``), the
-        rest as ``float64`` (missing ``NaN``); further numeric columns are kept.
+        ``welfare`` are required. The frames are copied, never changed. After construction ids and text are ``str``
+        (missing ``""``), dates ``datetime64[s]`` (missing ``NaT``), the rest ``float64`` (missing ``NaN``); ids and
+        the columns that say when a record counts are always there; further numeric columns are kept.
     welfare_months : int, default 12
         Months of records over which welfare is averaged.
     max_age_months : int, optional
@@ -67,7 +67,9 @@ class Monitoring:
 
         months = self.welfare_months if self.max_age_months is None else self.max_age_months
         if self.welfare_months < 1 or months < 1:
-            raise ValueError(f"welfare_months and max_age_months must be at least 1, not {self.welfare_months}, {months}")
+            raise ValueError(
+                f"welfare_months and max_age_months must be at least 1, not {self.welfare_months}, {months}"
+            )
         extract_on = None if self.extract_on is None else pd.Timestamp(self.extract_on).normalize()
         typed, left_out = typed_tables(self.tables, extract_on=extract_on)
         object.__setattr__(self, "tables", typed)
@@ -204,15 +206,22 @@ class Monitoring:
 
     def _newest_areas(self) -> pd.Series:
         """``area_id`` by ``household_id``, sorted by it."""
-        return self.versions("households").groupby("household_id")["area_id"].last()
+        if "newest_areas" not in self._cache:
+            newest = self.versions("households").drop_duplicates("household_id", keep="last")
+            self._cache["newest_areas"] = newest.set_index("household_id")["area_id"]
+        return self._cache["newest_areas"]
 
 
 def _example() -> Monitoring:
-    """The two households of the examples in this file."""
+    """Return the two households of the examples in this file."""
     return Monitoring(
         {
             "households": pd.DataFrame(
-                {"household_id": ["0101", "0102"], "area_id": ["5223", "5223"], "known_on": ["2023-12-01", "2023-12-01"]}
+                {
+                    "household_id": ["0101", "0102"],
+                    "area_id": ["5223", "5223"],
+                    "known_on": ["2023-12-01", "2023-12-01"],
+                }
             ),
             "incomes": pd.DataFrame(
                 {
@@ -232,7 +241,7 @@ def _example() -> Monitoring:
 
 
 def _newest_known(tables: Mapping[str, pd.DataFrame]) -> pd.Timestamp:
-    """The last day anything was learned. Lines are left out: they may be published ahead."""
+    """Return the last day anything was learned. Lines are left out: they may be published ahead."""
     days = [
         frame[column].max()
         for name, frame in tables.items()

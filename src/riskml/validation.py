@@ -41,9 +41,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{table} 没有数据行。至少需要一户。",
     ),
     "id_is_number": (
-        "{where} arrived as a number in {count} rows (first: {first}). Numbers lose leading zeros, and spreadsheets keep only "
+        "{where} arrived as a number in {count} rows (first: {first}). Numbers lose leading zeros, and "
+        "spreadsheets keep only "
         "15 of 18 digits, which merges people. Export the column as text.",
-        "{where} 有 {count} 行是数字而不是文本(首例:{first})。数字会丢失前导零,电子表格只保留 18 位中的 15 位,会把不同的人合并。"
+        "{where} 有 {count} 行是数字而不是文本(首例:{first})。数字会丢失前导零,电子表格只保留 18 位中的 15 位,"
+        "会把不同的人合并。"
         "请以文本格式导出该列。",
     ),
     "empty_id": (
@@ -55,16 +57,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{where} 应为文本,有 {count} 行不是(首例:{first})。请在 monitoring.toml 中把代码对应为文本。",
     ),
     "not_a_date": (
-        "{where} is not a date in {count} rows (first: {first}). Expected dates without time zone, or text like 2021-03-01; "
+        "{where} is not a date in {count} rows (first: {first}). Expected dates without time zone, or text like "
+        "2021-03-01; "
         "give other formats in monitoring.toml.",
-        "{where} 有 {count} 行不是日期(首例:{first})。应为不带时区的日期或 2021-03-01 形式的文本;其他格式请在 monitoring.toml 中说明。",
+        "{where} 有 {count} 行不是日期(首例:{first})。应为不带时区的日期或 2021-03-01 形式的文本;其他格式请在 "
+        "monitoring.toml 中说明。",
     ),
     "date_out_of_range": (
         "{where} lies outside the years 1900 to 2200 in {count} rows (first: {first}). Leave an unknown date empty.",
         "{where} 有 {count} 行不在 1900 至 2200 年之间(首例:{first})。日期不详时请留空。",
     ),
     "missing_date": (
-        "{where} is empty in {count} rows (first: {first}). Without it nobody can tell when the record counts. Fill it.",
+        "{where} is empty in {count} rows (first: {first}). Without it nobody can tell when the record counts. "
+        "Fill it.",
         "{where} 有 {count} 行为空(首例:{first})。没有该日期就无法判断记录何时有效。请补填。",
     ),
     "missing_value": (
@@ -72,7 +77,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{where} 有 {count} 行为空(首例:{first})。该项必填({meaning})。",
     ),
     "not_a_number": (
-        "{where} is not a number in {count} rows (first: {first}). Write plain digits like 1234.5 and leave unknown values empty.",
+        "{where} is not a number in {count} rows (first: {first}). Write plain digits like 1234.5 and leave "
+        "unknown values empty.",
         "{where} 有 {count} 行不是数字(首例:{first})。请写成 1234.5 这样的数字,不详的值留空。",
     ),
     "infinite": (
@@ -80,11 +86,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{where} 有 {count} 行为无穷大(首例:{first})。不详的值请留空。",
     ),
     "below_minimum": (
-        "{where} is below {minimum:g} in {count} rows (first: {first}). Leave a missing answer empty; codes like -9 are not values.",
+        "{where} is below {minimum:g} in {count} rows (first: {first}). Leave a missing answer empty; codes like "
+        "-9 are not values.",
         "{where} 有 {count} 行小于 {minimum:g}(首例:{first})。未回答请留空,-9 之类的代码不是数值。",
     ),
     "above_maximum": (
-        "{where} is above {maximum:g} in {count} rows (first: {first}). Expected: {meaning}. Map other codes in monitoring.toml.",
+        "{where} is above {maximum:g} in {count} rows (first: {first}). Expected: {meaning}. Map other codes in "
+        "monitoring.toml.",
         "{where} 有 {count} 行大于 {maximum:g}(首例:{first})。应为:{meaning}。其他代码请在 monitoring.toml 中对应。",
     ),
     "not_positive": (
@@ -100,7 +108,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{where} 应为整数,有 {count} 行不是(首例:{first})。应为:{meaning}。",
     ),
     "unknown_choice": (
-        "{where} has an unknown code in {count} rows (first: {first}). Expected one of: {expected}. Map it in monitoring.toml.",
+        "{where} has an unknown code in {count} rows (first: {first}). Expected one of: {expected}. Map it in "
+        "monitoring.toml.",
         "{where} 有 {count} 行代码不明(首例:{first})。应为:{expected}。请在 monitoring.toml 中对应。",
     ),
     "unknown_cause": (
@@ -108,23 +117,28 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{where} 有 {count} 行的风险类型不明(首例:{first})。应为以下各项,以“;”分隔:{expected}。",
     ),
     "unknown_household": (
-        "{where} is not in households.household_id in {count} rows (first: {first}). Add the household or leave its records out.",
+        "{where} is not in households.household_id in {count} rows (first: {first}). Add the household or leave "
+        "its records out.",
         "{where} 有 {count} 行在 households.household_id 中找不到(首例:{first})。请补充该户或去掉其记录。",
     ),
     "duplicate_key": (
-        "{table} has {count} rows with the same {column} and known_on as another row (first: {first}). Of two versions known on the "
+        "{table} has {count} rows with the same {column} and known_on as another row (first: {first}). Of two "
+        "versions known on the "
         "same day nobody can say which counts. Keep one, or give the correction its own known_on.",
-        "{table} 有 {count} 行的 {column} 与 known_on 同另一行相同(首例:{first})。同一天得知的两个版本无法判断以哪个为准。"
+        "{table} 有 {count} 行的 {column} 与 known_on 同另一行相同(首例:{first})。"
+        "同一天得知的两个版本无法判断以哪个为准。"
         "请只保留一行,或为更正填写其自己的 known_on。",
     ),
     "known_before_date": (
-        "{table}.known_on is before {where} in {count} rows (first: {first}). A record cannot be known before it happens. "
+        "{table}.known_on is before {where} in {count} rows (first: {first}). A record cannot be known before it "
+        "happens. "
         "Correct the date, or enter the news as a version of its own with a later known_on.",
         "{table}.known_on 早于 {where} 的有 {count} 行(首例:{first})。事情发生之前不可能得知。"
         "请更正日期,或将其作为 known_on 更晚的另一版本录入。",
     ),
     "end_before_start": (
-        "{where} is before its first day in {count} rows (first: {first}). Correct the dates, or leave an unknown end empty.",
+        "{where} is before its first day in {count} rows (first: {first}). Correct the dates, or leave an unknown "
+        "end empty.",
         "{where} 早于起始日的有 {count} 行(首例:{first})。请更正日期,结束日不详时请留空。",
     ),
     "end_known_without_end": (
@@ -132,27 +146,36 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{where} 已填写而 end 为空的有 {count} 行(首例:{first})。请补填 end 或清空 end_known_on。",
     ),
     "after_extract": (
-        "{where} is after the day of the extract, {extract_on}, in {count} rows (first: {first}). Correct the date or extract_on.",
+        "{where} is after the day of the extract, {extract_on}, in {count} rows (first: {first}). Correct the date "
+        "or extract_on.",
         "{where} 晚于数据提取日 {extract_on} 的有 {count} 行(首例:{first})。请更正日期或 extract_on。",
     ),
     "household_or_area": (
-        "{table} needs exactly one of household_id and area_id, but {count} rows have both or neither (first: {first}).",
+        "{table} needs exactly one of household_id and area_id, but {count} rows have both or neither (first: "
+        "{first}).",
         "{table} 的 household_id 与 area_id 必须且只能填一项,有 {count} 行两项都填或都未填(首例:{first})。",
     ),
     "missing_line": (
-        "No line holds for the area and date of {count} rows of {table} (first: {first}), among the lines known on their known_on. "
+        "No line holds for the area and date of {count} rows of {table} (first: {first}), among the lines known on "
+        "their known_on. "
         "Add a row to lines for that area and day, or for a larger area.",
-        "{table} 有 {count} 行的地区和日期没有当时已知的贫困线(首例:{first})。请在 lines 中补充该地区(或上级地区)当日有效的贫困线。",
+        "{table} 有 {count} 行的地区和日期没有当时已知的贫困线(首例:{first})。请在 lines 中补充该地区(或上级地区)"
+        "当日有效的贫困线。",
     ),
     "no_units": (
-        "How many people share the household was not known for {count} rows of {table} on their known_on (first: {first}). "
+        "How many people share the household was not known for {count} rows of {table} on their known_on (first: "
+        "{first}). "
         "Fill incomes.units, or enter members known by then.",
-        "{table} 有 {count} 行在 known_on 当日不知道家庭人口数(首例:{first})。请填写 incomes.units,或补充当时已知的 members。",
+        "{table} 有 {count} 行在 known_on 当日不知道家庭人口数(首例:{first})。请填写 incomes.units,"
+        "或补充当时已知的 members。",
     ),
 }
 
 #: Dates that are facts: a version cannot state them before they happened. A planned spell may be entered ahead.
 _FACTS = {"event": ("date",), "snapshot": ("date",), "registry": ("lifted_on", "left_on"), "roster": ("birth",)}
+
+#: Optional columns that say when a record counts: added, empty, where the caller has none.
+_TIMING = ("known_on", "end", "end_known_on", "withdrawn", "left_on", "valid_to")
 
 #: What a spreadsheet leaves of a long identifier (5.22301E+17), and of a column with a gap (1042.0).
 _NUMBER_REMAINS = r"\d\.\d+E\+\d+|\d+\.0"
@@ -165,9 +188,10 @@ def typed_tables(
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the tables typed as the contract says, or refuse them with all findings at once.
 
-    Every contract column is there afterwards (missing where the caller has none): ids and text as ``str``
-    (missing ``""``), dates as ``datetime64[s]`` cut to the day (missing ``NaT``), the rest as ``float64``
-    (missing ``NaN``). Further numeric columns are kept. The caller's frames are not changed.
+    Ids and text are ``str`` afterwards (missing ``""``), dates ``datetime64[s]`` cut to the day (missing ``NaT``), the
+    rest ``float64`` (missing ``NaN``). Ids, and the columns that say when a record counts, are there in every table;
+    other optional columns only where the caller has them. Further numeric columns are kept. The caller's
+    frames are not changed.
 
     Parameters
     ----------
@@ -202,7 +226,7 @@ def typed_tables(
     typed, notes = {}, []
     for table in (table for name, table in TABLES.items() if name in tables and name not in refused):
         typed[table.name], unread = _typed_table(table, tables[table.name], findings)
-        notes += _left_out(tables[table.name], typed[table.name])
+        notes += _left_out(table.name, tables[table.name], typed[table.name])
         findings += _cell_findings(table, typed[table.name], unread)
         findings += _order_findings(table, typed[table.name], extract_on)
         findings += _version_findings(table, typed[table.name], unread)
@@ -223,10 +247,19 @@ def row_codes(frame: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
     return codes
 
 
-def finding(rule: str, table: str, column: str, count: int, first: str, **more: Any) -> Finding:
-    """Return the finding of a rule of :data:`MESSAGES`, worded in both languages."""
+def finding(
+    rule: str,
+    table: str,
+    column: str,
+    count: int,
+    first: str,
+    *,
+    messages: Mapping[str, tuple[str, str]] = MESSAGES,
+    **more: Any,
+) -> Finding:
+    """Return the finding of a rule of ``messages``, worded in both languages."""
     words = {"table": table, "column": column, "where": f"{table}.{column}", "count": count, "first": first, **more}
-    en, zh = (text.format(**words) for text in MESSAGES[rule])
+    en, zh = (text.format(**words) for text in messages[rule])
     return Finding(rule, table, column, count, first, en, zh)
 
 
@@ -282,14 +315,14 @@ def _column_findings(table: Table, frame: pd.DataFrame) -> Iterator[Finding]:
 def _typed_table(
     table: Table, frame: pd.DataFrame, findings: list[Finding]
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """The typed table, and for each column the rows that could not be read (their findings are added)."""
+    """Return the typed table and, for each column, the rows that could not be read; add their findings."""
     columns: dict[str, Any] = {}
     unread: dict[str, np.ndarray] = {}
     for column in table.columns:
         if column.name in frame:
             columns[column.name], unread[column.name], rule = _READERS[column.kind](frame[column.name])
             findings += found(rule, table.name, column.name, frame, unread[column.name])
-        else:
+        elif column.kind == "id" or column.name in _TIMING:
             columns[column.name] = _missing(column, len(frame))
             unread[column.name] = np.zeros(len(frame), dtype=bool)
     for name in frame.columns:
@@ -298,13 +331,13 @@ def _typed_table(
     return pd.DataFrame(columns), unread
 
 
-def _left_out(raw: pd.DataFrame, typed: pd.DataFrame) -> list[str]:
+def _left_out(table: str, raw: pd.DataFrame, typed: pd.DataFrame) -> list[str]:
     names = [name for name in raw.columns if name not in typed.columns]
-    return [f"column {name} was left out: not in the contract and not numeric" for name in names]
+    return [f"{table}.{name} was left out: not in the contract and not numeric" for name in names]
 
 
 def _missing(column: Column, n_rows: int) -> Any:
-    if column.kind in ("id", "text"):
+    if column.kind == "id":
         return pd.Series([""] * n_rows, dtype=str)
     return np.full(n_rows, np.datetime64("NaT"), "datetime64[s]") if column.kind == "date" else np.full(n_rows, np.nan)
 
@@ -349,8 +382,8 @@ def _number(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
     if pd.api.types.is_numeric_dtype(values.dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(values), dtype=bool), "not_a_number"
     values = values.astype(object)
-    present = (values.notna() & (values != "")).to_numpy(dtype=bool)
-    readable = values.where(_are(values, str, int, float, decimal.Decimal, np.number))
+    readable = values.where(_are(values, str, int, float, decimal.Decimal, np.number) | values.isna(), "no number")
+    present = (readable.notna() & (readable != "")).to_numpy(dtype=bool)
     numbers = pd.to_numeric(readable, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return numbers, present & np.isnan(numbers), "not_a_number"
 
@@ -374,7 +407,7 @@ _READERS: dict[str, Callable[[pd.Series], tuple[Any, np.ndarray, str]]] = {
 
 
 def _cell_findings(table: Table, frame: pd.DataFrame, unread: dict[str, np.ndarray]) -> Iterator[Finding]:
-    for column in table.columns:
+    for column in (column for column in table.columns if column.name in frame):
         values = frame[column.name]
         if column.required and column.kind != "amount":
             empty = ((values == "") | values.isna()).to_numpy(dtype=bool) & ~unread[column.name]
@@ -387,14 +420,14 @@ def _cell_findings(table: Table, frame: pd.DataFrame, unread: dict[str, np.ndarr
             yield from found("date_out_of_range", table.name, column.name, frame, outside)
         elif column.kind != "id":
             yield from _number_findings(table.name, column, frame)
-    for name in frame.columns[len(table.columns) :]:
+    for name in (name for name in frame.columns if name not in table.by_name):
         yield from found("infinite", table.name, name, frame, np.isinf(frame[name]))
 
 
 def _choice_findings(name: str, column: Column, frame: pd.DataFrame) -> Iterator[Finding]:
     values = frame[column.name]
     if column.choices:
-        unknown = ~values.isin(["", *column.choices])
+        unknown = ~values.isin(["", *column.choices]).to_numpy(dtype=bool)
         yield from found("unknown_choice", name, column.name, frame, unknown, expected=", ".join(column.choices))
     if (name, column.name) == ("status", "risk_types"):
         codes, distinct = pd.factorize(values)
@@ -422,7 +455,7 @@ def _number_findings(name: str, column: Column, frame: pd.DataFrame) -> Iterator
 
 
 def _order_findings(table: Table, frame: pd.DataFrame, extract_on: pd.Timestamp | None) -> Iterator[Finding]:
-    for column in _FACTS.get(table.kind, ()):
+    for column in (column for column in _FACTS.get(table.kind, ()) if column in frame):
         yield from found("known_before_date", table.name, column, frame, frame[column] > frame["known_on"])
     first, last = ("valid_from", "valid_to") if table.kind == "lines" else ("start", "end")
     if last in frame:
@@ -454,6 +487,7 @@ def _household_findings(name: str, typed: dict[str, pd.DataFrame]) -> Iterator[F
     if name not in ("households", "lines") and "households" in typed:
         ids = frame["household_id"]
         # isin on a text column takes seconds per million rows, an index does not.
-        registered = pd.Index(typed["households"]["household_id"].unique())
+        kept = typed["households"]["withdrawn"] != 1
+        registered = pd.Index(typed["households"].loc[kept, "household_id"].unique())
         unknown = (ids != "") & (registered.get_indexer(ids) < 0)
         yield from found("unknown_household", name, "household_id", frame, unknown)

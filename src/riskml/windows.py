@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 #: Stands for "no end", "never replaced"; later than every date the contract admits.
 NEVER = np.int32(2**31 - 1)
-#: Stands for "no start": a window over all history.
-ALWAYS = np.int32(-(2**31))
+#: Stands for "no start": a window over all history; earlier than every date the contract admits.
+ALWAYS = np.int32(-(2**30))
 
 #: Statistics of events and snapshots in a window, over the records whose value is not missing.
 EVENT_STATS = ("count", "sum", "mean", "max", "min", "std", "slope", "last", "days_since")

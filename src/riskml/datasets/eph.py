@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.datasets import eph_traits
+from riskml.datasets.visits import visit_spells
 from riskml.findings import DataRefused, Finding
 from riskml.tables import Monitoring
 
@@ -223,7 +224,7 @@ def _not_a_number(path: Path, column: str, count: int, first: str) -> Finding:
 def _visits(hogar: pd.DataFrame, lines: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return one row a visit with a line, in the order of household and date, and what was left out.
 
-    ``order`` counts a household's visits from 0; ``last`` marks its last one.
+    ``order`` counts a household's visits from 0.
     """
     quarter = hogar["ANO4"].astype(int) * 4 + hogar["TRIMESTRE"].astype(int) - 1
     amounts = lines.assign(quarter=lines["ANO4"] * 4 + lines["TRIMESTRE"] - 1, line=lines["CBT"])
@@ -237,7 +238,6 @@ def _visits(hogar: pd.DataFrame, lines: pd.DataFrame) -> tuple[pd.DataFrame, tup
     visits["area_id"] = _code(visits["REGION"]) + _code(visits["AGLOMERADO"])
     visits["answered"] = (visits["PONDIH"] > 0) & visits["ITF"].notna()
     visits["order"] = visits.groupby("household_id", sort=False).cumcount()
-    visits["last"] = (visits["order"].shift(-1, fill_value=0) == 0).to_numpy()
     notes = [
         f"{number // 4}Q{number % 4 + 1}: {count} visits left out, poverty_lines.csv has no line for them"
         for number, count in left_out.items()
@@ -274,40 +274,6 @@ def _dated(visits: pd.DataFrame) -> pd.DataFrame:
     return visits[["household_id", "known_on"]].assign(date=visits["known_on"])
 
 
-def _runs(seen: pd.DataFrame, visits: pd.DataFrame, *, fresh_start: bool) -> pd.DataFrame:
-    """Return versions of spells that visits observe: one a visit that saw it, one that ends it.
-
-    ``seen`` has the columns ``visit`` and ``key`` and is sorted by both. A run of consecutive visits of the household
-    is one spell; the first visit that does not see it any more closes it, on its day. The result has a column
-    ``row`` (position in ``seen``), ``begun`` (visit that opened the spell: of this run, or if not ``fresh_start`` of
-    the first run), ``visit`` (visit that made the version known) and ``closes``.
-    """
-    key, visit = seen["key"].to_numpy(), seen["visit"].to_numpy()
-    same = np.r_[False, key[1:] == key[:-1]]
-    opens = ~(same & np.r_[False, visit[1:] == visit[:-1] + 1]) if fresh_start else ~same
-    begun = visit[np.maximum.accumulate(np.where(opens, np.arange(len(visit)), 0))]
-    goes_on = np.r_[same[1:] & (visit[1:] == visit[:-1] + 1), False]
-    closing = np.flatnonzero(~goes_on & ~visits["last"].to_numpy()[visit])
-    rows = np.r_[np.arange(len(visit)), closing]
-    closes = np.arange(len(rows)) >= len(visit)
-    return pd.DataFrame({"row": rows, "begun": begun[rows], "visit": visit[rows] + closes, "closes": closes})
-
-
-def _spells(seen: pd.DataFrame, visits: pd.DataFrame, *, fresh_start: bool = True) -> pd.DataFrame:
-    """Return household, start, end and known_on of the versions of :func:`_runs`, with the rows of ``seen``."""
-    runs = _runs(seen, visits, fresh_start=fresh_start)
-    known_on = visits["known_on"].to_numpy()[runs["visit"]]
-    dates = pd.DataFrame(
-        {
-            "household_id": visits["household_id"].to_numpy()[runs["visit"]],
-            "start": visits["start"].to_numpy()[runs["begun"]],
-            "end": np.where(runs["closes"], known_on, np.datetime64("NaT")),
-            "known_on": known_on,
-        }
-    )
-    return pd.concat([dates, seen.drop(columns=["key", "visit"]).take(runs["row"]).reset_index(drop=True)], axis=1)
-
-
 def _person_number(people: pd.DataFrame) -> NDArray[np.int64]:
     """Return one number a person of a household, the same at all visits."""
     return (people["household"] * 100 + people["COMPONENTE"].astype(int)).to_numpy()
@@ -332,7 +298,10 @@ def _members(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
             "labour": np.select([disabled, working_age, old_at_work], [0.0, 2.0, 1.0], 0.0),
         }
     )
-    return _spells(seen, visits, fresh_start=False)
+    members = visit_spells(seen, visits)
+    # When those found at the first visit joined was not asked; since birth makes nobody look newly arrived.
+    first = visits.groupby("household_id")["start"].first().reindex(members["household_id"]).to_numpy()
+    return members.assign(start=members["start"].mask(members["start"] == first, members["birth"]))
 
 
 def _member_id(people: pd.DataFrame) -> pd.Series:
@@ -380,7 +349,7 @@ def _employment(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
             "hours": at_work["PP3E_TOT"].where(at_work["PP3E_TOT"] < 168),
         }
     )
-    return _spells(seen, visits)
+    return visit_spells(seen, visits)
 
 
 def _schooling(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
@@ -408,7 +377,7 @@ def _assistance(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
         seen = pd.DataFrame({"key": household, "visit": reported, "measure": measure, "amount": np.nan})
         if code == "V5":
             seen["amount"] = np.where(cash[reported] > 0, cash[reported], np.nan)
-        spells.append(_spells(seen, visits))
+        spells.append(visit_spells(seen, visits))
     table = pd.concat(spells, ignore_index=True)
     table["record_id"] = table["measure"] + table["start"].dt.strftime("-%Y-%m")
     return table

@@ -94,7 +94,7 @@ MEASURES: dict[str, Measure] = {
         Measure("job_placement", (12, 12), 0.12, True, "jobs are found 2.5 times as fast, with a travel subsidy"),
         Measure("health_assistance", (12, 12), 0.25, False, "pays 60 % of bills and halves the time of recovery"),
         Measure("education_grant", (12, 12), 0.30, False, "pays 70 % of fees; fewer adults give up work"),
-        Measure("disaster_relief", (3, 6), 0.6, True, "cash, and half of a running loss made good"),
+        Measure("disaster_relief", (3, 6), 0.5, True, "cash, and half of a running loss made good"),
         Measure("housing_repair", (3, 6), 0.8, False, "the dwelling is safe again at the end"),
         Measure("water_works", (3, 6), 0.5, False, "the water is safe again at the end"),
     )
@@ -142,7 +142,7 @@ STATE: dict[str, tuple[int, type]] = {
     "struck": (0, np.int8),  # months since which officers count a disaster as recent, counting down
     "savings": (0, np.float32),
     "sold": (0, np.int8),  # months since which a fire sale is recent, counting down
-    "house": (0, np.int8),
+    "housing": (0, np.int8),
     "water": (0, np.int8),
     "rebuilding": (0, np.int8),
     "average": (0, np.float32),
@@ -174,10 +174,15 @@ SHARED = {
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds for the whole district: the calendar month (1-12) of month 0, the month in which posts are closed."""
+    """What holds for the whole district.
+
+    ``first_calendar_month`` (1-12) is that of month 0; in month ``posts_close`` public-service posts end; in month
+    ``strike`` a severe disaster strikes every second township of the district itself, not of imagined futures.
+    """
 
     first_calendar_month: int = 1
     posts_close: int | None = None
+    strike: int | None = None
 
 
 def step(
@@ -266,11 +271,15 @@ def draw_noise(rng: np.random.Generator, n: int) -> Lanes:
     }
 
 
-def district_noise(seed: int, month: int, traits: Lanes) -> Lanes:
+def district_noise(seed: int, month: int, traits: Lanes, rules: Rules) -> Lanes:
     """Return the random numbers of the district itself in a month: fixed by the seed, common to an area where they should be."""
-    noise = draw_noise(np.random.default_rng([seed, month + BURN_IN]), len(traits["ability"]))
+    noise = draw_noise(np.random.default_rng([seed, 0, month + BURN_IN]), len(traits["ability"]))
     for name, area in SHARED.items():
         noise[name] = noise[name][traits[f"{area}_first"]]
+    if month == rules.strike:
+        struck = traits["township"] % 2 == 0
+        for name in ("township_disaster", "township_severity"):
+            noise[name] = np.where(struck, np.float32(0), noise[name])
     return noise
 
 
@@ -310,7 +319,7 @@ def needs(state: Lanes, traits: Lanes, month: int) -> dict[str, NDArray[np.bool_
         "health_assistance": (state["sick"] > 0).any(axis=0) | (state["care"] > 0),
         "education_grant": pupil,
         "disaster_relief": state["struck"] > 0,
-        "housing_repair": state["house"] >= 3,
+        "housing_repair": state["housing"] >= 3,
         "water_works": state["water"] >= 3,
     }
 
@@ -392,20 +401,20 @@ def _school(now: _Month) -> None:
 def _dwelling(now: _Month) -> None:
     """Houses and water become unsafe; rebuilding costs money and the carer's time; works make them safe again."""
     s, u, traits = now.state, now.noise, now.traits
-    damaged = now.happens("house_damage", weak_house=s["house"] >= 2, exposed=traits["exposed"])
+    damaged = now.happens("house_damage", weak_house=s["housing"] >= 2, exposed=traits["exposed"])
     fails = now.happens("water_failure", exposed=traits["exposed"], dry=now.calendar in (1, 2, 3, 12))
     helped = now.helped("housing_repair")
     safe_again = (now.support("housing_repair") == 1) | ((s["rebuilding"] == 1) & ~damaged)
     s["rebuilding"] = np.maximum(s["rebuilding"] - 1, 0)
-    s["house"] = np.where(safe_again, 1, s["house"])
-    s["house"] = np.where(damaged, np.maximum(s["house"], 3 + (u["house_size"] > 0.7)), s["house"])
+    s["housing"] = np.where(safe_again, 1, s["housing"])
+    s["housing"] = np.where(damaged, np.maximum(s["housing"], 3 + (u["house_size"] > 0.7)), s["housing"])
     s["rebuilding"] = np.where(damaged, 8, s["rebuilding"])
     s["water"] = np.where(now.support("water_works") == 1, 1, s["water"])
     s["water"] = np.where(fails, np.maximum(s["water"], 3 + (u["house_size"] > 0.6)), s["water"])
     cost = damaged * (0.6 + 1.6 * u["house_size"]) * np.where(helped, 0.4, 1.0)
     now.seen["cost"] += cost
     s["capital"] -= 0.12 * damaged + 0.10 * fails
-    now.seen |= {"house_checked": damaged | safe_again, "water_checked": fails | (now.support("water_works") == 1)}
+    now.seen |= {"housing_checked": damaged | safe_again, "water_checked": fails | (now.support("water_works") == 1)}
 
 
 def _disasters(now: _Month) -> None:
@@ -419,7 +428,7 @@ def _disasters(now: _Month) -> None:
     loss = hit * (0.12 + 0.22 * severity).astype(np.float32)
     s["failed"] = np.maximum(s["failed"], loss)
     s["capital"] -= 0.9 * loss * np.float32(0.3)
-    s["house"] = np.where(hit & (u["hit"] < 0.06 * severity), np.maximum(s["house"], 3), s["house"])
+    s["housing"] = np.where(hit & (u["hit"] < 0.06 * severity), np.maximum(s["housing"], 3), s["housing"])
     s["struck"] = np.where(hit, 5, np.maximum(s["struck"] - 1, 0))
     now.seen["cost"] += loss
     now.seen |= {"village_severity": village, "township_severity": township, "disaster_loss": loss}

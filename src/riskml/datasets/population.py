@@ -51,7 +51,7 @@ def draw_traits(rng: np.random.Generator, n: int) -> Lanes:
     lifted = rng.random(n) < 0.7
     learned = traits["education"].max(axis=0)
     traits["lifted"] = lifted.astype(np.int8)
-    ability = 0.24 - 0.08 * lifted + 0.05 * (learned - 2.5) + 0.26 * rng.standard_normal(n)
+    ability = 0.29 - 0.08 * lifted + 0.05 * (learned - 2.5) + 0.26 * rng.standard_normal(n)
     traits["ability"] = ability.astype(np.float32)
     traits["land"] = np.exp(0.45 * rng.standard_normal(n)).astype(np.float32)
     traits["remittance"] = (1.0 * np.exp(0.30 * rng.standard_normal(n))).astype(np.float32)
@@ -70,7 +70,7 @@ def first_state(rng: np.random.Generator, traits: Lanes) -> Lanes:
     state["school"] = np.select([traits["member"][CHILDREN] == 0, at == 0, in_school], [0, 0, 1], 3).astype(np.int8)
     state["chronic"] = (rng.random(n) < 0.18 + 0.12 * traits["member"][ELDERS].any(axis=0)).astype(np.int8)
     state["disabled"] = ((rng.random((2, n)) < 0.05) & (traits["member"][ADULTS] > 0)).astype(np.int8)
-    state["house"] = rng.choice([1, 2, 3], n, p=[0.75, 0.22, 0.03]).astype(np.int8)
+    state["housing"] = rng.choice([1, 2, 3], n, p=[0.75, 0.22, 0.03]).astype(np.int8)
     state["water"] = rng.choice([1, 2, 3], n, p=[0.68, 0.29, 0.03]).astype(np.int8)
     state["savings"] = rng.gamma(1.2, 0.5, n).astype(np.float32)
     state["average"] = np.full(n, 1.6, np.float32)
@@ -118,7 +118,7 @@ def _roster(rng: np.random.Generator, n: int) -> Lanes:
     member = np.zeros((N_MEMBERS, n), np.int8)
     member[0], member[1] = kind < 2, kind < 1
     children = rng.choice(4, n, p=[0.27, 0.36, 0.29, 0.08])
-    member[CHILDREN] = (np.arange(3)[:, None] < children) & (kind < 2) & (age[CHILDREN] > 0)
+    member[CHILDREN] = (np.arange(3)[:, None] < children) & (kind < 2) & (age[CHILDREN] > 1)
     elders = np.where(kind == 2, rng.choice([1, 2], n), rng.choice(3, n, p=[0.6, 0.25, 0.15]))
     member[ELDERS] = np.arange(2)[:, None] < elders
     female = rng.random((N_MEMBERS, n)) < 0.5

@@ -1,0 +1,506 @@
+"""From files to monitoring tables and back: formats, encodings, and the mapping in ``monitoring.toml``."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import io
+import json
+import re
+import tempfile
+import tomllib
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from riskml.causes import CAUSES
+from riskml.contract import TABLES
+from riskml.findings import DataRefused, Finding
+from riskml.tables import Monitoring
+from riskml.validation import finding
+
+#: Rule -> message in English and Chinese, as in :data:`riskml.validation.MESSAGES`.
+MESSAGES: dict[str, tuple[str, str]] = {
+    "no_folder": (
+        "There is no folder {first}. Give the folder that holds the monitoring tables.",
+        "找不到文件夹 {first}。请指定存放监测数据表的文件夹。",
+    ),
+    "no_file": (
+        "{first} named in monitoring.toml for the table {table} is not there. Correct the name or add the file.",
+        "monitoring.toml 中为 {table} 指定的文件 {first} 不存在。请更正文件名或补充文件。",
+    ),
+    "two_files": (
+        "The table {table} is there more than once: {first}. Keep one file, or name one in monitoring.toml.",
+        "数据表 {table} 有多个文件:{first}。请只保留一个,或在 monitoring.toml 中指定。",
+    ),
+    "unreadable_file": (
+        "{first} cannot be read as {expected}: {reason}. Export the table {table} again.",
+        "无法将 {first} 按 {expected} 读取:{reason}。请重新导出数据表 {table}。",
+    ),
+    "unknown_encoding": (
+        "{first} is neither UTF-8 nor GB18030 text. Save the table {table} as CSV in one of these.",
+        "{first} 既不是 UTF-8 也不是 GB18030 文本。请将数据表 {table} 另存为其中一种编码的 CSV。",
+    ),
+    "repeated_header": (
+        "{first}: the header names column '{column}' {count} times. Keep one column of that name.",
+        "{first}:表头中列“{column}”出现了 {count} 次。同名列只能保留一列。",
+    ),
+    "excel_support_missing": (
+        "{first} is an Excel file, which needs the package openpyxl: pip install 'riskml[excel]', or save {table} "
+        "as CSV.",
+        "{first} 是 Excel 文件,需要 openpyxl:请运行 pip install 'riskml[excel]',或将 {table} 另存为 CSV。",
+    ),
+    "bad_settings": (
+        "monitoring.toml cannot be read: {reason}. Correct it; docs/data-contract.md shows its form.",
+        "无法读取 monitoring.toml:{reason}。请更正,格式见 docs/data-contract.md。",
+    ),
+    "unknown_setting": (
+        "monitoring.toml: '{first}' is not a setting. Expected: {expected}.",
+        "monitoring.toml:“{first}”不是可用的设置。应为:{expected}。",
+    ),
+    "wrong_setting": (
+        "monitoring.toml: '{first}' should be {expected}.",
+        "monitoring.toml:“{first}”应为 {expected}。",
+    ),
+    "unmapped_column": (
+        "monitoring.toml takes {table}.{column} from the column '{first}', which {file} does not have. It has: "
+        "{expected}.",
+        "monitoring.toml 中 {table}.{column} 取自列“{first}”,但 {file} 中没有该列。现有的列:{expected}。",
+    ),
+    "no_such_mapping": (
+        "monitoring.toml: '{first}' changes a column that the table {table} does not have. Correct the name.",
+        "monitoring.toml:“{first}”所指的列在 {table} 中不存在。请更正列名。",
+    ),
+    "no_such_column": (
+        "monitoring.toml declares a feature of {first}, but the table has no such numeric column. Add it or drop "
+        "the feature.",
+        "monitoring.toml 为 {first} 声明了特征,但表中没有这一数值列。请补充该列或去掉该特征。",
+    ),
+}
+
+_SETTINGS = "monitoring.toml"
+_FORMATS = {".parquet": "Parquet", ".csv": "CSV", ".xlsx": "Excel"}
+#: Setting -> the types it may have and how a reader would say so; one level of monitoring.toml each.
+_TOP: dict[str, tuple[Any, str]] = {
+    "extract_on": ((str, object), "a date"),
+    "notes": (list, "a list of texts"),
+    "welfare": (dict, "a table"),
+    "tables": (dict, "a table"),
+    "features": (dict, "a table"),
+}
+_WELFARE: dict[str, tuple[Any, str]] = {"months": (int, "a whole number"), "max_age_months": (int, "a whole number")}
+_TABLE: dict[str, tuple[Any, str]] = {
+    "file": (str, "a file name"),
+    "sheet": (str, "the name of a sheet"),
+    "columns": (dict, "a table: column of the contract = column of the file"),
+    "constants": (dict, "a table: column of the contract = value for all rows"),
+    "codes": (dict, "a table: column of the contract = {code of the file = code of the contract}"),
+    "units": (dict, "a table: column of the contract = factor"),
+    "dates": (dict, "a table: column of the contract = format such as '%Y年%m月%d日'"),
+}
+_FEATURE: dict[str, tuple[Any, str]] = {
+    "cause": (str, f"one of {', '.join(CAUSES)}"),
+    "unit": (str, "one of lines, share, count, months, days, grade, flag, years, number"),
+    "direction": (int, "1 (more raises risk), -1 (lowers it) or 0 (unknown)"),
+    "label_en": (str, "a text"),
+    "label_zh": (str, "a text"),
+    "name": (str, "a text"),
+    "actionable": (bool, "true or false"),
+    "sensitive": (bool, "true or false"),
+}
+_FEATURE_NEEDS = ("cause", "unit", "direction", "label_en", "label_zh")
+_UNITS = ("lines", "share", "count", "months", "days", "grade", "flag", "years", "number")
+
+
+def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitoring:
+    """Read the monitoring tables of a folder.
+
+    Each table is a file named after it (``households.parquet``, ``incomes.csv``, ``members.xlsx``), or the file that
+    ``monitoring.toml`` names; that file also maps the columns, codes, units and dates of the source to the contract, as
+    ``docs/data-contract.md`` shows. CSV may be UTF-8, UTF-8 with a mark, or GB18030; which one it was stands in
+    ``notes``. Ids are read as text: an Excel cell that holds an id as a number is refused.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the tables.
+    known_until : date, optional
+        Replay an earlier extract: only what was known before this day.
+
+    Returns
+    -------
+    Monitoring
+        Validated tables, with the features declared in ``monitoring.toml``.
+
+    Raises
+    ------
+    DataRefused
+        If the folder, a file, ``monitoring.toml`` or the tables are wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from riskml.tables import _example
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     folder = write_monitoring(_example(), Path(place) / "county")
+    ...     read_monitoring(folder, known_until="2024-03-01")
+    Monitoring(2 households, tables households, incomes, lines, extract_on 2024-03-01)
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise _refused("no_folder", first=str(folder))
+    settings = _settings(folder)
+    findings: list[Finding] = []
+    tables, notes = {}, list(settings.get("notes", []))
+    for name, path in _files(folder, settings.get("tables", {}), findings):
+        how = settings.get("tables", {}).get(name, {})
+        try:
+            raw, note = _read(name, path, how)
+            table = _mapped(name, path, raw, how)
+            tables[name] = _with_numbers(table, settings.get("features", {}).get(name, {}))
+            notes += [note] if note else []
+        except DataRefused as refusal:
+            findings += refusal.findings
+    if findings:
+        raise DataRefused(findings)
+    data = Monitoring(
+        tables,
+        welfare_months=settings.get("welfare", {}).get("months", 12),
+        max_age_months=settings.get("welfare", {}).get("max_age_months"),
+        extract_on=settings.get("extract_on"),
+        features=_features(settings.get("features", {}), tables),
+        notes=(*notes, *_unread(folder, settings.get("tables", {}))),
+    )
+    return data if known_until is None else data.known_by(known_until)
+
+
+def write_monitoring(data: Monitoring, folder: str | Path) -> Path:
+    """Write monitoring data as Parquet and ``monitoring.toml``, so that :func:`read_monitoring` gives the same.
+
+    The folder appears as a whole or not at all; one written before is replaced. ``truth`` is not written.
+
+    Parameters
+    ----------
+    data : Monitoring
+        What to write; its features must each be a :class:`riskml.features.Latest`.
+    folder : str or Path
+        Folder to write; its parents are made.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder (or a file of that name) holds anything but monitoring tables written before.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from riskml.tables import _example
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     folder = write_monitoring(_example(), Path(place) / "county")
+    ...     sorted(path.name for path in folder.iterdir())
+    ['households.parquet', 'incomes.parquet', 'lines.parquet', 'monitoring.toml']
+    """
+    folder = Path(folder)
+    ours = {_SETTINGS, *(f"{name}.parquet" for name in TABLES)}
+    if folder.exists() and (not folder.is_dir() or not {path.name for path in folder.iterdir()} <= ours):
+        raise FileExistsError(f"{folder} holds other things than monitoring tables; choose another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
+        written = Path(place) / "new"
+        written.mkdir()
+        for name, frame in data.tables.items():
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            pq.write_table(table, written / f"{name}.parquet", write_page_checksum=True, compression="zstd")
+        (written / _SETTINGS).write_text(_settings_text(data), encoding="utf-8")
+        if folder.exists():
+            folder.rename(Path(place) / "old")
+        written.rename(folder)
+    return folder
+
+
+def _refused(rule: str, *, table: str = "", column: str = "", count: int = 1, first: str, **more: Any) -> DataRefused:
+    return DataRefused([finding(rule, table, column, count, first, messages=MESSAGES, **more)])
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Return ``monitoring.toml``, checked key by key; empty if there is none."""
+    path = folder / _SETTINGS
+    if not path.is_file():
+        return {}
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _refused("bad_settings", first=_SETTINGS, reason=error) from error
+    findings = list(_setting_findings(settings))
+    if findings:
+        raise DataRefused(findings)
+    return settings
+
+
+def _setting_findings(settings: dict[str, Any]) -> Iterator[Finding]:
+    yield from _level_findings("", settings, _TOP)
+    day = settings.get("extract_on", "2000-01-01")
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(day)) or pd.isna(pd.to_datetime(str(day), errors="coerce")):
+        yield _setting("wrong_setting", "extract_on", "a date such as 2024-12-31")
+    yield from _level_findings("welfare", settings.get("welfare", {}), _WELFARE)
+    for part in ("tables", "features"):
+        for name, value in settings.get(part, {}).items() if isinstance(settings.get(part), dict) else ():
+            if name not in TABLES:
+                yield _setting("unknown_setting", f"{part}.{name}", ", ".join(TABLES))
+            elif not isinstance(value, dict):
+                yield _setting("wrong_setting", f"{part}.{name}", "a table")
+    for name, table in _tables_of(settings.get("tables")):
+        yield from _level_findings(f"tables.{name}", table, _TABLE)
+        for path, value in (
+            (f"tables.{name}.codes.{column}", codes) for column, codes in _tables_of(table.get("codes"))
+        ):
+            if not isinstance(value, dict):
+                yield _setting("wrong_setting", path, _TABLE["codes"][1])
+        for kind, types in (("columns", str), ("units", (int, float)), ("dates", str)):
+            for column, value in table.get(kind, {}).items() if isinstance(table.get(kind), dict) else ():
+                if not isinstance(value, types) or isinstance(value, bool):
+                    yield _setting("wrong_setting", f"tables.{name}.{kind}.{column}", _TABLE[kind][1])
+    for name, columns in _tables_of(settings.get("features")):
+        for column, feature in columns.items():
+            yield from _feature_findings(f"features.{name}.{column}", feature)
+
+
+def _feature_findings(path: str, feature: Any) -> Iterator[Finding]:
+    yield from _level_findings(path, feature, _FEATURE)
+    if not isinstance(feature, dict):
+        return
+    for key in (key for key in _FEATURE_NEEDS if key not in feature):
+        yield _setting("wrong_setting", f"{path}.{key}", _FEATURE[key][1])
+    for key, allowed in (("cause", tuple(CAUSES)), ("unit", _UNITS), ("direction", (-1, 0, 1))):
+        if key in feature and feature[key] not in allowed:
+            yield _setting("wrong_setting", f"{path}.{key}", _FEATURE[key][1])
+
+
+def _tables_of(part: Any) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in part.items() if isinstance(value, dict)] if isinstance(part, dict) else []
+
+
+def _level_findings(path: str, level: Any, expected: dict[str, tuple[Any, str]]) -> Iterator[Finding]:
+    if not isinstance(level, dict):
+        yield _setting("wrong_setting", path, "a table")
+        return
+    for key, value in level.items():
+        where = f"{path}.{key}" if path else key
+        if key not in expected:
+            yield _setting("unknown_setting", where, ", ".join(expected))
+        elif not isinstance(value, expected[key][0]) or (isinstance(value, bool) and expected[key][0] is not bool):
+            yield _setting("wrong_setting", where, expected[key][1])
+
+
+def _setting(rule: str, path: str, expected: str) -> Finding:
+    return finding(rule, "", "", 1, path, messages=MESSAGES, expected=expected)
+
+
+def _files(folder: Path, tables: dict[str, Any], findings: list[Finding]) -> Iterator[tuple[str, Path]]:
+    for name in TABLES:
+        if "file" in tables.get(name, {}):
+            paths = [folder / tables[name]["file"]]
+        else:
+            paths = [path for suffix in _FORMATS if (path := folder / f"{name}{suffix}").is_file()]
+        if len(paths) > 1:
+            findings += _refused("two_files", table=name, first=", ".join(path.name for path in paths)).findings
+        elif paths and not paths[0].is_file():
+            findings += _refused("no_file", table=name, first=paths[0].name).findings
+        elif paths:
+            yield name, paths[0]
+
+
+def _unread(folder: Path, tables: dict[str, Any]) -> list[str]:
+    read = {table["file"] for table in tables.values() if "file" in table}
+    return [
+        f"{path.name} was not read: no table is called {path.stem}"
+        for path in sorted(folder.iterdir())
+        if path.suffix in _FORMATS and path.stem not in TABLES and path.name not in read
+    ]
+
+
+def _read(name: str, path: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, str]:
+    """Return the raw table of a file, and what is worth noting about the file."""
+    if path.suffix == ".parquet":
+        return _read_parquet(name, path), ""
+    if path.suffix == ".xlsx":
+        return _read_excel(name, path, settings.get("sheet")), ""
+    return _read_csv(name, path)
+
+
+def _unreadable(name: str, path: Path, error: Any) -> DataRefused:
+    expected = _FORMATS.get(path.suffix, "CSV")
+    return _refused("unreadable_file", table=name, first=path.name, expected=expected, reason=str(error)[:120])
+
+
+def _read_parquet(name: str, path: Path) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        return table.to_pandas(date_as_object=False, ignore_metadata=True)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(name, path, error) from error
+
+
+def _read_csv(name: str, path: Path) -> tuple[pd.DataFrame, str]:
+    text, encoding = _decoded(name, path)
+    if "\0" in text or text.count('"') % 2:
+        raise _unreadable(name, path, "zero bytes in it" if "\0" in text else "a quotation mark is not closed")
+    header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)), [])]
+    _refuse_repeats(name, path, header)
+    # pandas would cut long rows, fill short ones and rename repeated columns without a word; pyarrow refuses.
+    try:
+        table = pacsv.read_csv(
+            io.BytesIO(text.encode()),
+            read_options=pacsv.ReadOptions(column_names=header),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False, null_values=[]
+            ),
+        )
+    except pa.ArrowException as error:
+        raise _unreadable(name, path, error) from error
+    return _without_empty_rows(table.slice(1).to_pandas()), f"{path.name}: {encoding}"
+
+
+def _decoded(name: str, path: Path) -> tuple[str, str]:
+    content = path.read_bytes()
+    marked = content.startswith(codecs.BOM_UTF8)
+    for encoding, label in (("utf-8-sig", "UTF-8 with mark" if marked else "UTF-8"), ("gb18030", "GB18030")):
+        with contextlib.suppress(UnicodeDecodeError):
+            return content.decode(encoding), label
+    raise _refused("unknown_encoding", table=name, first=path.name)
+
+
+def _read_excel(name: str, path: Path, sheet: str | None) -> pd.DataFrame:
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise _refused("excel_support_missing", table=name, first=path.name) from error
+    try:
+        with contextlib.closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            rows = list((book[sheet] if sheet else book.worksheets[0]).values)
+    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, OSError, SyntaxError, EOFError, zlib.error) as error:
+        raise _unreadable(name, path, error) from error
+    header = ["" if cell is None else str(cell).strip() for cell in (rows[0] if rows else ())]
+    _refuse_repeats(name, path, header)
+    return _without_empty_rows(pd.DataFrame(rows[1:], columns=header, dtype=object))
+
+
+def _refuse_repeats(name: str, path: Path, header: list[str]) -> None:
+    for column in header:
+        if header.count(column) > 1:
+            times = header.count(column)
+            raise _refused("repeated_header", table=name, column=column, count=times, first=path.name)
+
+
+def _without_empty_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Spreadsheets leave rows without any content at the end."""
+    if frame.empty:
+        return frame
+    empty = np.logical_and.reduce([((frame[name] == "") | frame[name].isna()).to_numpy(bool) for name in frame])
+    return frame[~empty].reset_index(drop=True)
+
+
+def _mapped(name: str, path: Path, raw: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+    """Return the table with the columns, codes, units and dates of the contract."""
+    sources = settings.get("columns", {})
+    for column, source in sources.items():
+        if source not in raw:
+            expected = ", ".join(map(str, raw.columns))
+            raise _refused(
+                "unmapped_column", table=name, column=column, first=source, file=path.name, expected=expected
+            )
+    taken = set(sources.values()) - set(TABLES[name].by_name)
+    kept = [column for column in raw.columns if column not in taken and column not in sources]
+    table = pd.concat([raw[kept], raw[list(sources.values())].set_axis(list(sources), axis=1)], axis=1)
+    table = table.assign(**settings.get("constants", {}))
+    for kind, change in (("codes", _recoded), ("units", _times), ("dates", _iso_dates)):
+        for column, how in settings.get(kind, {}).items():
+            if column not in table:
+                raise _refused("no_such_mapping", table=name, column=column, first=f"tables.{name}.{kind}.{column}")
+            table[column] = change(table[column], how)
+    return table
+
+
+def _recoded(values: pd.Series, codes: dict[str, Any]) -> pd.Series:
+    """Replace the codes of the file; what is not among them stays, and is refused later if it does not fit."""
+    place, distinct = pd.factorize(values.astype(object), use_na_sentinel=True)
+    replaced = [codes.get(f"{value:g}" if isinstance(value, float) else str(value), value) for value in distinct]
+    return pd.Series([*replaced, None], dtype=object).take(place).set_axis(values.index)
+
+
+def _times(values: pd.Series, factor: float) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce") * factor
+    return numbers.astype(object).where(numbers.notna(), values)
+
+
+def _iso_dates(values: pd.Series, form: str) -> pd.Series:
+    """Read dates of the given form; what does not fit is left as it is, marked as no date."""
+    place, distinct = pd.factorize(values.astype(object), use_na_sentinel=True)
+    texts = pd.Series([str(value).strip() for value in distinct], dtype=object)
+    days = pd.to_datetime(texts, format=form, errors="coerce")
+    if re.fullmatch(r"(%[A-Za-z])+", form):
+        # Without separators 2021031 would pass for the first of March.
+        days = days.where(days.dt.strftime(form) == texts)
+    iso = days.dt.strftime("%Y-%m-%d").astype(object).where(days.notna(), "not " + form + ": " + texts)
+    return pd.Series([*iso.where(texts != "", None), None], dtype=object).take(place).set_axis(values.index)
+
+
+def _with_numbers(table: pd.DataFrame, declared: dict[str, Any]) -> pd.DataFrame:
+    """Text files know no types: turn the declared columns that hold only numbers into numbers, and no others.
+
+    A telephone number nobody declared stays text and is left out.
+    """
+    changed = {}
+    for column in (column for column in declared if column in table):
+        values = table[column]
+        if not pd.api.types.is_numeric_dtype(values):
+            numbers = pd.to_numeric(values.astype(object).where(values != "", None), errors="coerce")
+            if numbers.notna().sum() == ((values != "") & values.notna()).sum():
+                changed[column] = numbers.astype(np.float64)
+    return table.assign(**changed)
+
+
+def _features(declared: dict[str, Any], tables: dict[str, pd.DataFrame]) -> tuple[Any, ...]:
+    """Return the features that ``monitoring.toml`` declares."""
+    from riskml.features import Latest  # features.py is not needed to read tables that declare none
+
+    features = []
+    for name, columns in declared.items():
+        for column, meaning in columns.items():
+            if name not in tables or column not in tables[name] or not _is_number(name, tables[name], column):
+                raise _refused("no_such_column", table=name, column=column, first=f"{name}.{column}")
+            features.append(Latest(name, column, **meaning))
+    return tuple(features)
+
+
+def _is_number(name: str, table: pd.DataFrame, column: str) -> bool:
+    known = TABLES[name].by_name.get(column)
+    return pd.api.types.is_numeric_dtype(table[column]) if known is None else known.kind not in ("id", "text", "date")
+
+
+def _settings_text(data: Monitoring) -> str:
+    # A JSON string, number or list of strings is written the same in TOML.
+    def line(key: str, value: Any) -> str:
+        return f"{key} = {json.dumps(value, ensure_ascii=False)}"
+
+    lines = [f"extract_on = {data.extract_on.date()}", line("notes", list(data.notes)), "", "[welfare]"]
+    lines += [line("months", data.welfare_months), line("max_age_months", data.max_age_months)]
+    for feature in data.features:
+        lines += ["", f"[features.{feature.table}.{json.dumps(feature.column, ensure_ascii=False)}]"]
+        lines += [line(key, getattr(feature, key)) for key in _FEATURE if getattr(feature, key) != ""]
+    return "\n".join([*lines, ""])

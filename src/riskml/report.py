@@ -1,0 +1,290 @@
+"""The watchlist as one HTML file to read, print and take along: no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import riskml
+from riskml.assist import NOT_FUNDED, plan_summary
+from riskml.causes import CAUSES, cause_label
+from riskml.contract import TABLES
+from riskml.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
+from riskml.watchlist import POINTS, Card, cards
+from riskml.wording import format_points, format_risk, format_value
+
+Language = Literal["en", "zh"]
+#: Rows of the list, and of the changes, that the report shows; the rest is in the tables.
+MAX_ROWS = 500
+#: Records shown of each reason on a card.
+MAX_RECORDS = 3
+#: Steps shown on a card; smaller ones are added up.
+MAX_STEPS = 6
+
+
+def write_report(
+    path: str | Path,
+    watchlist: pd.DataFrame,
+    *,
+    plan: pd.DataFrame | None = None,
+    evidence: pd.DataFrame | None = None,
+    card: Mapping[str, Any] | None = None,
+    figures: pd.DataFrame | None = None,
+    changes: pd.DataFrame | None = None,
+    language: Language = "en",
+    n_cards: int = 20,
+) -> None:
+    """Write a watchlist, its reasons, the plan and the limits of both as one HTML file.
+
+    Text from the data is escaped, the file holds no script and loads nothing. Each household's card begins a new page in
+    print.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write.
+    watchlist : DataFrame
+        As :func:`riskml.watchlist` gives, at least one row.
+    plan : DataFrame, optional
+        As :func:`riskml.match_assistance` gives.
+    evidence : DataFrame, optional
+        As :meth:`riskml.Explanation.evidence` gives, at least for the households with a card.
+    card : mapping, optional
+        The model's card; its plain entries are shown.
+    figures : DataFrame, optional
+        As :func:`riskml.evaluate` gives. Without it the report says that the list's quality is not known.
+    changes : DataFrame, optional
+        As :func:`riskml.watchlist_changes` gives.
+    language : {"en", "zh"}, default "en"
+        Language of the report.
+    n_cards : int, default 20
+        Number of households with a card of their own, from the top of the list.
+
+    Raises
+    ------
+    ValueError
+        If the watchlist is empty or the language is another.
+    OSError
+        If the file cannot be written.
+    """
+    if watchlist.empty:
+        raise ValueError("write_report: the watchlist has no household")
+    if language not in ("en", "zh"):
+        raise ValueError(f"write_report(language={language!r}): expected 'en' or 'zh'")
+    environment = _environment(language)
+    html = environment.get_template("report.html.j2").render(
+        language=language,
+        version=riskml.__version__,
+        as_of_date=_date(watchlist["as_of_date"].iloc[0]),
+        summary=_summary(watchlist, plan, changes, language),
+        causes=_cause_rows(watchlist),
+        rows=_list_rows(watchlist, plan, language),
+        n_more=max(len(watchlist) - MAX_ROWS, 0),
+        plan=None if plan is None else _plan_rows(plan, language),
+        changes=None if changes is None else changes.head(MAX_ROWS).to_dict("records"),
+        cards=[_card(one, language) for one in cards(watchlist, plan=plan, evidence=evidence, n_cards=n_cards)],
+        n_listed=len(watchlist),
+        figures=None if figures is None else _figure_rows(figures, language),
+        facts=_facts(card or {}),
+        limits=[pair[language == "zh"] for pair in LIMITS],
+    )
+    Path(path).write_text(html, encoding="utf-8")
+
+
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("riskml"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+    def text(key: str, *values: object) -> str:
+        return TEXT[key][language == "zh"].format(*values)
+
+    environment.globals.update(text=text)
+    environment.filters.update(
+        risk=format_risk,
+        points=format_points,
+        cause=lambda cause: cause_label(cause, language) if cause else "",
+        money=lambda amount: f"{amount:,.0f}",
+        whole=lambda number: "" if pd.isna(number) else f"{number:.0f}",
+    )
+    return environment
+
+
+def _summary(
+    watchlist: pd.DataFrame, plan: pd.DataFrame | None, changes: pd.DataFrame | None, language: Language
+) -> list[tuple[str, str, str]]:
+    """Return (number, key of its text, remark)."""
+    rows = [(f"{len(watchlist):,}", "n_listed", ""), (f"{watchlist['risk'].sum():,.1f}", "expected_returns", "")]
+    if plan is not None:
+        given = plan[plan["measure"] != ""]
+        low, high = (given[f"expected_points_{end}"].sum(skipna=False) for end in ("lower", "upper"))
+        between = TEXT["between"][language == "zh"].format(f"{low:,.1f}", f"{high:,.1f}")
+        rows += [
+            (f"{given['household_id'].nunique():,}", "n_funded", ""),
+            (f"{given['cost'].sum():,.0f}", "plan_cost", ""),
+            (f"{given['expected_points'].sum():,.1f}", "averted", between if np.isfinite([low, high]).all() else ""),
+        ]
+    if changes is not None:
+        rows += [(f"{(changes['change'] == kind).sum():,}", f"n_{kind}", "") for kind in ("entered", "left")]
+    return rows
+
+
+def _cause_rows(watchlist: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the causes over the list, most households first."""
+    top = watchlist[["cause_1", "cause_2", "cause_3"]]
+    counts = {cause: int((top == cause).any(axis=1).sum()) for cause in CAUSES}
+    most = max(counts.values())
+    return [
+        {"cause": cause, "count": counts[cause], "share": counts[cause] / max(most, 1), "points": float(points)}
+        for cause, points in zip(CAUSES, watchlist[POINTS].mean(), strict=True)
+        if counts[cause] or abs(points) >= 0.0005
+    ]
+
+
+def _list_rows(watchlist: pd.DataFrame, plan: pd.DataFrame | None, language: Language) -> list[dict[str, Any]]:
+    """Return the first rows of the list with the label of the measure proposed."""
+    table = watchlist.head(MAX_ROWS).rename(columns={f"reason_{language}": "why"})
+    table = table.assign(interval=[_interval(*pair) for pair in table[["risk_lower", "risk_upper"]].to_numpy(float)])
+    if plan is not None:
+        given = plan[plan["measure"] != ""].groupby("household_id")[f"label_{language}"].agg("; ".join)
+        table["proposed"] = table["household_id"].map(given).fillna("").to_numpy()
+    return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]
+
+
+def _plan_rows(plan: pd.DataFrame, language: Language) -> list[dict[str, Any]]:
+    rows = []
+    for row in plan_summary(plan).to_dict("records"):
+        reason = NOT_FUNDED[row["not_funded"]][language == "zh"] if row["not_funded"] else ""
+        name = TEXT["none"][language == "zh"].format(reason) if reason else row[f"label_{language}"] or row["measure"]
+        averted = f"{row['expected_points']:.2f}" + _brackets(
+            row["expected_points_lower"], row["expected_points_upper"]
+        )
+        rows.append({**row, "name": name, "averted": "" if reason else averted})
+    return rows
+
+
+def _card(card: Card, language: Language) -> dict[str, Any]:
+    """Return a card with its picture and its records in words."""
+    funded = [row for row in card.measures if row["measure"]]
+    refused = [NOT_FUNDED[row["not_funded"]][language == "zh"] for row in card.measures if row["not_funded"]]
+    return {
+        **card.row,
+        "why": card.row[f"reason_{language}"],
+        "interval": _interval(card.row["risk_lower"], card.row["risk_upper"]),
+        "bars": _bars(card, language),
+        "measures": [{**row, "name": row[f"label_{language}"] or row["measure"]} for row in funded],
+        "refused": refused[0] if refused else "",
+        "reasons": _reasons(card.evidence, language),
+    }
+
+
+def _bars(card: Card, language: Language) -> list[dict[str, Any]]:
+    """Return the bars of the picture from the starting point to the risk: where they begin and end, as shares of it."""
+    shown = [step for step in card.steps[:MAX_STEPS] if abs(step[1]) >= 0.0005]
+    rest = float(card.row["risk"]) - card.base_risk - sum(points for _, points in shown)
+    steps = [(cause_label(cause, language), points) for cause, points in shown]
+    if abs(rest) >= 0.0005:
+        steps.append((TEXT["rest"][language == "zh"], rest))
+    ends = card.base_risk + np.cumsum([0.0, *(points for _, points in steps)])
+    low, high = min(0.0, ends.min()), max(ends.max(), 0.01)
+    bars = [(TEXT["start"][language == "zh"], 0.0, ends[0], format_risk(card.base_risk), "level")]
+    for (label, points), begin, end in zip(steps, ends[:-1], ends[1:], strict=True):
+        bars.append((label, begin, end, format_points(points), "up" if points > 0 else "down"))
+    bars.append((TEXT["total"][language == "zh"], 0.0, card.row["risk"], format_risk(card.row["risk"]), "level"))
+    return [
+        {
+            "label": label,
+            "left": float(min(begin, end) - low) / float(high - low),
+            "width": abs(float(end - begin)) / float(high - low),
+            "text": text,
+            "kind": kind,
+        }
+        for label, begin, end, text, kind in bars
+    ]
+
+
+def _reasons(evidence: list[dict[str, Any]], language: Language) -> list[dict[str, Any]]:
+    """Return the reasons that rest on records, each with its newest records."""
+    reasons: dict[str, dict[str, Any]] = {}
+    for record in evidence:
+        reason = reasons.setdefault(
+            record["feature"],
+            {"cause": record["cause"], "why": record[f"reason_{language}"], "records": [], "n_more": 0},
+        )
+        if len(reason["records"]) < MAX_RECORDS:
+            reason["records"].append(_record(record, language))
+        else:
+            reason["n_more"] += 1
+    return list(reasons.values())
+
+
+def _record(record: dict[str, Any], language: Language) -> dict[str, str]:
+    table, column = record["table"], record["column"] or ""
+    known = TABLES[table].by_name.get(column) if table in TABLES else None
+    kind = (
+        "lines"
+        if column in ("welfare", "welfare_net")
+        else {"amount": "lines", "flag": "flag"}.get(known.kind, "")
+        if known
+        else ""
+    )
+    english = column.replace("_", " ")
+    return {
+        "table": TABLE_NAMES.get(table, (table, table))[language == "zh"],
+        "date": _date(record["date"]),
+        "known_on": _date(record["known_on"]),
+        "column": COLUMN_NAMES_ZH.get(column, english) if language == "zh" else english,
+        "value": "" if pd.isna(record["value"]) else format_value(float(record["value"]), kind, language),
+    }
+
+
+def _figure_rows(figures: pd.DataFrame, language: Language) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and the rows (first the model's name) of the figures over everybody."""
+    overall = figures[figures["group"].isin(["", "all"])]
+    names = [name for name in overall["figure"].unique() if _figure_name(name, language)]
+    names.sort(key=lambda name: ("@" in name, list(FIGURES).index(name) if name in FIGURES else 0))
+    cells = {
+        (row["model"], row["figure"]): f"{row['value']:.3f}{_brackets(row['lower'], row['upper'])}"
+        for row in overall.to_dict("records")
+        if not pd.isna(row["value"])
+    }
+    rows = [[str(model), *(cells.get((model, name), "–") for name in names)] for model in overall["model"].unique()]
+    return [_figure_name(name, language) for name in names], rows
+
+
+def _figure_name(name: str, language: Language) -> str:
+    if name in FIGURES:
+        return FIGURES[name][language == "zh"]
+    kind, _, quota = name.partition("@")
+    if kind not in FIGURE_AT_QUOTA or not quota:
+        return ""
+    share = f"{float(quota):.0%}" if float(quota) < 1 else f"{float(quota):.0f}"
+    return FIGURE_AT_QUOTA[kind][language == "zh"].format(share)
+
+
+def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the plain entries of the model's card."""
+    return [
+        (str(name).replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+        for name, value in card.items()
+        if isinstance(value, str | int | float)
+        or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value))
+    ]
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if np.isnan(low) or np.isnan(high) else f"{format_risk(low)} – {format_risk(high)}"
+
+
+def _brackets(low: float, high: float) -> str:
+    digits = 3 if high <= 1 else 2
+    return "" if pd.isna(low) or pd.isna(high) else f" ({low:.{digits}f} – {high:.{digits}f})"
+
+
+def _date(value: Any) -> str:
+    return "" if pd.isna(value) else f"{pd.Timestamp(value):%Y-%m-%d}"

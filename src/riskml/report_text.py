@@ -1,0 +1,212 @@
+"""The words of the report, English and Chinese."""
+
+from __future__ import annotations
+
+#: Key -> English, Chinese. ``{}`` places are filled by the report.
+TEXT: dict[str, tuple[str, str]] = {
+    "title": ("Households at risk of falling back into poverty", "返贫风险住户监测名单"),
+    "as_of": ("As of {}", "截至{}"),
+    "decides": (
+        "The list ranks visits. It decides nothing about anybody: a person who knows the household does.",
+        "本名单只用于安排走访先后，不对任何住户作出结论；是否帮扶由了解该户的工作人员决定。",
+    ),
+    "summary": ("Summary", "概要"),
+    "n_listed": ("households on the list", "名单户数"),
+    "expected_returns": ("of them expected to return to poverty", "其中预计返贫户数"),
+    "n_funded": ("households with a measure proposed", "拟给予帮扶户数"),
+    "plan_cost": ("planned cost", "计划费用"),
+    "averted": ("returns expected to be averted", "预计避免返贫户数"),
+    "between": ("between {} and {}", "区间{}至{}"),
+    "n_entered": ("new on the list", "新进入名单"),
+    "n_left": ("off the list", "退出名单"),
+    "causes": ("Causes over the list", "名单致贫风险原因分布"),
+    "causes_note": (
+        "Number of households with the cause among the first three that raise their risk, and points of risk it adds "
+        "on average over the whole list.",
+        "该原因位列前三的户数，以及其对全部名单住户风险的平均贡献（百分点）。",
+    ),
+    "cause": ("Cause", "原因"),
+    "households": ("Households", "户数"),
+    "mean_points": ("Points on average", "平均百分点"),
+    "ranking": ("The list", "名单"),
+    "rank": ("Rank", "序号"),
+    "household": ("Household", "住户"),
+    "area": ("Area", "地区"),
+    "risk": ("Risk", "风险"),
+    "interval": ("Interval", "区间"),
+    "why": ("Why", "原因说明"),
+    "measure": ("Measure proposed", "拟帮扶措施"),
+    "more_rows": ("{} more households follow in the table of the list.", "其余{}户见名单数据表。"),
+    "plan": ("What is proposed, and what the budget leaves out", "拟帮扶安排与未安排原因"),
+    "plan_note": (
+        "Returns averted are computed from the effect assumed for each measure, whose source stands beside it. They are "
+        "not a finding of the model: points say what a risk rests on, not what help would change.",
+        "预计避免返贫户数按各项措施的设定效果计算，效果来源见表。这不是模型得出的结论：百分点说明风险依据什么，"
+        "不说明帮扶会带来多大改变。",
+    ),
+    "cost": ("Cost", "费用"),
+    "source": ("Source of the effect", "效果来源"),
+    "none": ("no measure: {}", "未安排：{}"),
+    "changes": ("What changed since the last list", "与上期名单相比的变化"),
+    "change": ("Change", "变化"),
+    "entered": ("entered", "新进入"),
+    "stayed": ("stayed", "保留"),
+    "left": ("left", "退出"),
+    "before": ("Rank before", "上期序号"),
+    "now": ("Rank now", "本期序号"),
+    "cards": ("Household cards", "住户卡片"),
+    "card_of": ("Rank {} of {}", "第{}位，共{}户"),
+    "risk_of": ("Risk {}", "返贫风险{}"),
+    "steps": (
+        "From the starting point of all households to the risk of this one, in percentage points",
+        "由全体住户的起点到该户的风险（百分点）",
+    ),
+    "start": ("starting point", "起点"),
+    "rest": ("all other causes", "其余原因"),
+    "total": ("risk of this household", "该户风险"),
+    "records": ("Records behind the reasons", "原因所依据的记录"),
+    "table": ("Table", "数据表"),
+    "date": ("Date", "日期"),
+    "known_on": ("Known on", "获知日期"),
+    "column": ("Entry", "项目"),
+    "value": ("Value", "数值"),
+    "more_records": ("and {} earlier records", "另有{}条较早记录"),
+    "proposed": ("Proposed", "拟帮扶措施"),
+    "no_measure": ("No measure is proposed: {}.", "未安排措施：{}。"),
+    "for_cause": (
+        "for {}, cost {}, expected to take away {} points of risk (effect: {})",
+        "针对{}，费用{}，预计降低风险{}个百分点（效果来源：{}）",
+    ),
+    "review": ("Decision of the reviewer", "审核意见"),
+    "review_fields": (
+        "visited on|what was found|decision and its reason|name, date",
+        "走访日期|核实情况|处理决定及理由|审核人、日期",
+    ),
+    "quality": ("How good the list is", "名单效果检验"),
+    "quality_note": (
+        "On later dates than the model learned from, beside simple rivals judged on the same households; in brackets "
+        "95% intervals.",
+        "以模型未学习过的较晚时点检验，并与同一批住户上的简单方法比较；括号内为95%区间。",
+    ),
+    "model": ("Model", "方法"),
+    "no_figures": (
+        "No figures out of time were given to this report. Do not use a list of unknown quality.",
+        "本报告未附样本外检验结果。效果不明的名单不应使用。",
+    ),
+    "about": ("The model", "模型信息"),
+    "limits": ("What this cannot tell", "本名单不能说明什么"),
+    "made_by": ("Made with riskml {}.", "由 riskml {} 生成。"),
+}
+
+#: What no report of this kind can tell.
+LIMITS: tuple[tuple[str, str], ...] = (
+    (
+        "Whether a household will return to poverty: of those with a risk of 20%, about one in five does.",
+        "某一户是否一定返贫：风险为20%的住户中，大约每五户有一户返贫。",
+    ),
+    (
+        "What brought it about. Causes show which records the score rests on; they may stand for something not "
+        "recorded.",
+        "真正的起因。所列原因只说明评分依据哪些记录，其背后可能另有未记录的情况。",
+    ),
+    (
+        "What help would change. Aid goes to households in need, so that help and risk go together in the records.",
+        "帮扶会带来多大改变。帮扶本来就给予有需要的住户，因此记录中帮扶与风险往往同时出现。",
+    ),
+    (
+        "Anything that nobody recorded or that was entered after the date above. A household without records may be at "
+        "risk all the same.",
+        "未被记录或在上述日期之后才录入的情况。没有记录的住户同样可能有风险。",
+    ),
+    (
+        "That a household not on the list needs nothing. The list is as long as somebody chose it to be.",
+        "名单之外的住户不需要帮扶。名单长短是人为确定的。",
+    ),
+    (
+        "Who should be refused help: it was not made for that and must not be used for it.",
+        "谁不应得到帮扶：本名单不为此制作，也不得用于此目的。",
+    ),
+)
+
+#: Names of the tables in words.
+TABLE_NAMES: dict[str, tuple[str, str]] = {
+    "households": ("households", "住户"),
+    "members": ("members", "家庭成员"),
+    "incomes": ("incomes", "收入"),
+    "welfare": ("income or consumption", "收入或消费"),
+    "medical": ("medical bills", "医疗费用"),
+    "schooling": ("schooling", "就学"),
+    "housing": ("housing", "住房"),
+    "water": ("drinking water", "饮水"),
+    "employment": ("employment", "就业"),
+    "production": ("production", "生产经营"),
+    "disasters": ("disasters and accidents", "灾害与意外"),
+    "assistance": ("assistance", "帮扶"),
+    "visits": ("visits", "走访"),
+    "status": ("monitoring category", "监测类别"),
+    "coping": ("ways of getting by", "应对方式"),
+    "traits": ("household traits", "住户特征"),
+}
+
+#: Names of the columns in Chinese; in English the column's own name is readable.
+COLUMN_NAMES_ZH: dict[str, str] = {
+    "welfare": "人均水平（折合年）",
+    "welfare_net": "扣除转移性收入后的人均水平",
+    "wage": "工资性收入",
+    "business": "经营性收入",
+    "property": "财产性收入",
+    "transfers": "转移性收入",
+    "private": "养老金及私人转移",
+    "expenses": "生产经营支出",
+    "total": "纯收入",
+    "value": "数值",
+    "cost": "费用",
+    "out_of_pocket": "自付费用",
+    "serious": "大病",
+    "enrolled": "在校",
+    "dropped_out": "辍学",
+    "stage": "学段",
+    "grade": "等级",
+    "rooms": "居住房间数",
+    "hazard": "处于隐患地点",
+    "away": "外出务工",
+    "public_post": "公益性岗位",
+    "informal": "无合同或未参保",
+    "self_employed": "自营",
+    "hours": "每周工时",
+    "loss": "损失",
+    "price_change": "价格变化",
+    "severity": "严重程度",
+    "amount": "金额",
+    "declared": "自主申报",
+    "concern": "干部研判",
+    "spent_savings": "动用储蓄",
+    "borrowed_family": "向亲友借款",
+    "borrowed_bank": "向银行或放贷人借款",
+    "bought_on_credit": "赊账或分期",
+    "sold_belongings": "变卖财物",
+    "children_worked": "子女务工补贴家用",
+    "disability": "残疾",
+    "chronic": "慢性病",
+    "insured": "参加医保",
+    "in_school": "在校",
+    "education": "受教育程度",
+    "labour": "劳动能力",
+    "head": "户主",
+    "birth": "出生日期",
+    "sex": "性别",
+    "lifted_on": "脱贫日期",
+}
+
+#: Figures shown of an evaluation, in this order.
+FIGURES: dict[str, tuple[str, str]] = {
+    "auroc": ("AUROC", "AUROC"),
+    "average_precision": ("average precision", "平均精确率"),
+    "brier": ("Brier score", "Brier分数"),
+    "calibration_slope": ("calibration slope", "校准斜率"),
+}
+#: A figure at a quota, as "recall@0.1".
+FIGURE_AT_QUOTA: dict[str, tuple[str, str]] = {
+    "recall": ("later returns on a list of {}", "{}名单覆盖的后续返贫"),
+    "precision": ("returns among a list of {}", "{}名单中的返贫比例"),
+}

@@ -25,6 +25,8 @@ _HOME = {
     "cohort": "panel",
     "outcome_labels": "panel",
     "training_set": "panel",
+    "training_dates": "panel",
+    "backtest_sets": "panel",
     "TemporalSplit": "split",
     "temporal_train_test_split": "split",
     "RiskClassifier": "model",

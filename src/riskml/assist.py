@@ -141,8 +141,8 @@ def plan_summary(plan: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``measure, label_en, label_zh, not_funded, households, cost, expected_points, expected_points_lower,
-        expected_points_upper, effect_source``: a row per measure given (dearest first in sum), then one per reason of having none. The
-        points are expected numbers of returns averted; a bound is NaN if any effect has none.
+        expected_points_upper, effect_source``: a row per measure given (dearest first in sum), then one per reason of
+        having none. The points are expected numbers of returns averted; a bound is NaN if any effect has none.
     """
     sums = ["cost", "expected_points", "expected_points_lower", "expected_points_upper"]
     grouped = plan.groupby(["measure", "label_en", "label_zh", "not_funded", "effect_source"], sort=True)

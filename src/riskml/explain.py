@@ -180,10 +180,12 @@ class Explanation:
         DataFrame of shape (n_rows, n)
             Columns ``cause_1`` to ``cause_n``, indexed as ``X``: causes with points above zero, most first (of two
             with the same points the first of :data:`riskml.causes.CAUSES`), then ``""``. ``cause_1`` is always
-            filled: where no cause raises the risk it is the one that lowers it least.
+            filled: where no cause raises the risk it is the one that lowers it least (``other`` if none has a part in it).
         """
         points = self.in_points().to_numpy()
-        order = np.argsort(-points, axis=1, kind="stable")[:, :n]
+        # A cause without any part in the risk is not named, not even where all others lower it.
+        place = np.where(points == 0, [-np.inf if cause != "other" else -1.0 for cause in CAUSES], points)
+        order = np.argsort(-place, axis=1, kind="stable")[:, :n]
         names = np.array(list(CAUSES), dtype=object)[order]
         keep = np.take_along_axis(points, order, axis=1) > 0
         keep[:, :1] = True
@@ -252,8 +254,8 @@ class Explanation:
         -------
         DataFrame
             ``household_id, as_of_date, cause, feature, table, date, known_on, column, value, reason_en, reason_zh``:
-            rows in the order of ``X``, then of causes and features, newest record first. Amounts are in lines, ``value`` is
-            NaN where records are only counted; the last two are the feature with its own value in words.
+            rows in the order of ``X``, then of causes and features, newest record first. Amounts are in lines,
+            ``value`` is NaN where records are only counted; the last two are the feature with its value in words.
         """
         found = _records(data, self.leading_features(), features)
         strongest = np.argsort(-self.values, axis=1, kind="stable")

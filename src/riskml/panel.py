@@ -89,7 +89,9 @@ def feature_table(
     columns = available(data, (*(standard() if features is None else features), *data.features))
     household, as_of, _ = _at_risk(data, dates)
     values = compute(data, columns, household, as_of, dates)
-    return pd.DataFrame(values, index=_index(data, household, as_of, dates), columns=[c.name for c in columns], copy=False)
+    return pd.DataFrame(
+        values, index=_index(data, household, as_of, dates), columns=[c.name for c in columns], copy=False
+    )
 
 
 def outcome_labels(
@@ -205,7 +207,7 @@ def training_set(
 def training_dates(data: Monitoring, *, horizon_months: int, every_months: int = 3) -> list[pd.Timestamp]:
     """Return first days of months on which the question can be asked and the outcome was observed.
 
-    From the first month with a full judging period (``data.welfare_months``) behind it to the last with a whole
+    From the first month with half a judging period (``data.welfare_months``) behind it to the last with a whole
     horizon before the newest welfare record, counted back from that last one in steps of ``every_months``.
 
     Raises
@@ -214,7 +216,7 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
         If the records span too few months for one such date.
     """
     dates = welfare_records(data)["date"]
-    first = dates.min() - pd.DateOffset(days=1) + pd.DateOffset(months=data.welfare_months)
+    first = dates.min() - pd.DateOffset(days=1) + pd.DateOffset(months=data.welfare_months // 2)
     last = dates.max() + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
     day = last.replace(day=1)
     found = []
@@ -223,7 +225,7 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
         day = day - pd.DateOffset(months=every_months)
     if not found:
         raise ValueError(
-            f"welfare records from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} are too short for a judging period of "
+            f"welfare records from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} are too short for half a judging period of "
             f"{data.welfare_months} months and a horizon of {horizon_months}"
         )
     return [pd.Timestamp(day) for day in reversed(found)]
@@ -294,9 +296,7 @@ def _index(
     )
 
 
-def _at_risk(
-    data: Monitoring, dates: pd.DatetimeIndex
-) -> tuple[NDArray[np.int64], NDArray[np.int64], pd.DataFrame]:
+def _at_risk(data: Monitoring, dates: pd.DatetimeIndex) -> tuple[NDArray[np.int64], NDArray[np.int64], pd.DataFrame]:
     """Return the rows at risk as positions of household and date, with area, welfare and weight."""
     n_households, n_dates = len(data.household_ids), len(dates)
     household = np.repeat(np.arange(n_households), n_dates)

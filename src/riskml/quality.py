@@ -9,7 +9,7 @@ import pandas as pd
 
 from riskml.contract import TABLES
 from riskml.lines import welfare_records
-from riskml.rules import RULES, Now, rule
+from riskml.rules import RULES, Now, newest_day, rule
 from riskml.validation import first_case
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _household_without_members(now: Now) -> pd.DataFrame:
 )
 def _welfare_not_known(now: Now) -> pd.DataFrame:
     records = welfare_records(now.data)
-    recent = records["date"] >= now.day - pd.DateOffset(months=int(now.data.max_age_months or 0))
+    recent = records["date"] >= now.day - pd.DateOffset(months=now.data.max_age_months or now.data.welfare_months)
     known = records.loc[recent & records["superseded_on"].isna(), "household_id"]
     households = now["households"]
     return households[households["left_on"].isna() & ~households["household_id"].isin(known)]
@@ -113,8 +113,7 @@ def _welfare_not_known(now: Now) -> pd.DataFrame:
 )
 def _welfare_after_leaving(now: Now) -> pd.DataFrame:
     records = welfare_records(now.data)
-    left_on = now["households"].set_index("household_id")["left_on"]
-    after = records["date"] > records["household_id"].map(left_on)
+    after = records["date"] > newest_day(now["households"], "left_on", records["household_id"])
     return records.loc[after & records["superseded_on"].isna(), ["household_id", "date"]]
 
 

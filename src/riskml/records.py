@@ -68,7 +68,11 @@ def available(data: Monitoring, features: Iterable[Declaration]) -> tuple[Featur
         if feature.table not in columns:
             records = known_records(data, feature.table)
             columns[feature.table] = set() if records is None else set(records.columns)
-        needed = {"household_id", *([feature.column] if feature.column else []), *(name for name, _, _ in feature.where)}
+        needed = {
+            "household_id",
+            *([feature.column] if feature.column else []),
+            *(name for name, _, _ in feature.where),
+        }
         if needed <= columns[feature.table]:
             kept[feature.name] = feature
     return tuple(kept.values())
@@ -208,10 +212,7 @@ def _statistics(
     spans = sorted({_span(feature) for feature in features}, reverse=True)
     edges = np.column_stack([windows.shifted_days(as_of_dates, months) for months in spans])
     requests = np.array(
-        [
-            (values.index((f.column, f.where)), spans.index(_span(f)), _STATS[kernel].index(f.stat))
-            for f in features
-        ],
+        [(values.index((f.column, f.where)), spans.index(_span(f)), _STATS[kernel].index(f.stat)) for f in features],
         dtype=np.int64,
     )
     records = _arrays(data, frame, values)
@@ -280,9 +281,7 @@ def _neighbours(
         "returned": np.where(np.isnan(now) | ~(before >= 1), np.nan, now < 1),
         "welfare": np.minimum(now, _WELFARE_CAP),
     }
-    return np.column_stack(
-        [_mean_of_others(signals[feature.stat], area)[household, as_of] for feature in features]
-    )
+    return np.column_stack([_mean_of_others(signals[feature.stat], area)[household, as_of] for feature in features])
 
 
 def _mean_of_others(signal: FloatArray, area: NDArray[np.int64]) -> FloatArray:

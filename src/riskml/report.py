@@ -41,8 +41,8 @@ def write_report(
 ) -> None:
     """Write a watchlist, its reasons, the plan and the limits of both as one HTML file.
 
-    Text from the data is escaped, the file holds no script and loads nothing. Each household's card begins a new page in
-    print.
+    Text from the data is escaped, the file holds no script and loads nothing. In print each household's card begins a
+    new page.
 
     Parameters
     ----------
@@ -164,7 +164,8 @@ def _plan_rows(plan: pd.DataFrame, language: Language) -> list[dict[str, Any]]:
         averted = f"{row['expected_points']:.2f}" + _brackets(
             row["expected_points_lower"], row["expected_points_upper"]
         )
-        rows.append({**row, "name": name, "averted": "" if reason else averted})
+        shown = {key: row[key] for key in ("households", "cost", "effect_source")}
+        rows.append({"name": name, "averted": "" if reason else averted, **shown})
     return rows
 
 
@@ -225,35 +226,34 @@ def _reasons(evidence: list[dict[str, Any]], language: Language) -> list[dict[st
 
 def _record(record: dict[str, Any], language: Language) -> dict[str, str]:
     table, column = record["table"], record["column"] or ""
-    known = TABLES[table].by_name.get(column) if table in TABLES else None
-    kind = (
-        "lines"
-        if column in ("welfare", "welfare_net")
-        else {"amount": "lines", "flag": "flag"}.get(known.kind, "")
-        if known
-        else ""
-    )
+    unit = "lines" if column in ("welfare", "welfare_net") else ""
+    if table in TABLES and column in TABLES[table].by_name:
+        unit = {"amount": "lines", "flag": "flag"}.get(TABLES[table].by_name[column].kind, "")
     english = column.replace("_", " ")
     return {
         "table": TABLE_NAMES.get(table, (table, table))[language == "zh"],
         "date": _date(record["date"]),
         "known_on": _date(record["known_on"]),
         "column": COLUMN_NAMES_ZH.get(column, english) if language == "zh" else english,
-        "value": "" if pd.isna(record["value"]) else format_value(float(record["value"]), kind, language),
+        "value": "" if pd.isna(record["value"]) else format_value(float(record["value"]), unit, language),
     }
 
 
-def _figure_rows(figures: pd.DataFrame, language: Language) -> tuple[list[str], list[list[str]]]:
-    """Return the headings and the rows (first the model's name) of the figures over everybody."""
+def _figure_rows(
+    figures: pd.DataFrame, language: Language
+) -> tuple[list[str], list[tuple[str, list[tuple[str, str]]]]]:
+    """Return the headings, and per model the figures over everybody with their intervals."""
     overall = figures[figures["group"].isin(["", "all"])]
     names = [name for name in overall["figure"].unique() if _figure_name(name, language)]
     names.sort(key=lambda name: ("@" in name, list(FIGURES).index(name) if name in FIGURES else 0))
     cells = {
-        (row["model"], row["figure"]): f"{row['value']:.3f}{_brackets(row['lower'], row['upper'])}"
+        (row["model"], row["figure"]): (f"{row['value']:.3f}", _brackets(row["lower"], row["upper"]).strip())
         for row in overall.to_dict("records")
         if not pd.isna(row["value"])
     }
-    rows = [[str(model), *(cells.get((model, name), "–") for name in names)] for model in overall["model"].unique()]
+    rows = [
+        (str(model), [cells.get((model, name), ("–", "")) for name in names]) for model in overall["model"].unique()
+    ]
     return [_figure_name(name, language) for name in names], rows
 
 

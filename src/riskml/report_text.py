@@ -39,8 +39,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "more_rows": ("{} more households follow in the table of the list.", "其余{}户见名单数据表。"),
     "plan": ("What is proposed, and what the budget leaves out", "拟帮扶安排与未安排原因"),
     "plan_note": (
-        "Returns averted are computed from the effect assumed for each measure, whose source stands beside it. They are "
-        "not a finding of the model: points say what a risk rests on, not what help would change.",
+        "Returns averted are computed from the effect assumed for each measure, whose source stands beside it. They "
+        "are not a finding of the model: points say what a risk rests on, not what help would change.",
         "预计避免返贫户数按各项措施的设定效果计算，效果来源见表。这不是模型得出的结论：百分点说明风险依据什么，"
         "不说明帮扶会带来多大改变。",
     ),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Parts of the names of measures, for rules that ask whether a measure fits.
 _HEALTH_AID = ("health", "medical", "minimum", "医", "低保", "救助")
-_SCHOOL_AID = ("education", "school", "grant", "教育", "助学", "雨露")
+_SCHOOL_AID = ("education", "school", "tuition", "教育", "助学", "雨露")
 _JOB_AID = ("job", "employment", "public post", "public-service post", "就业", "务工", "公益")
 _FARM_AID = ("production", "credit", "industry", "产业", "信贷", "养殖", "种植")
 
@@ -284,8 +284,7 @@ def _eliminated_without_matching_measure(now: Now) -> pd.DataFrame:
 def _unsafe_house_after_elimination(now: Now) -> pd.DataFrame:
     housing = now.last("housing")
     unsafe = housing[(housing["grade"] >= 3) & ~housing["household_id"].isin(now.running("status")["household_id"])]
-    closed_on = now.closed.groupby("household_id")["end"].max()
-    return unsafe[unsafe["date"] > unsafe["household_id"].map(closed_on)]
+    return unsafe[unsafe["date"] > newest_day(now.closed, "end", unsafe["household_id"])]
 
 
 @rule(
@@ -446,12 +445,18 @@ def _has_cause(status: pd.DataFrame, cause: str) -> pd.Series:
 
 
 def _named(measures: pd.Series, parts: tuple[str, ...]) -> pd.Series:
-    return measures.str.lower().str.contains("|".join(parts))
+    return measures.str.lower().str.replace("_", " ").str.contains("|".join(parts))
 
 
 def years(birth: pd.Series, day: pd.Timestamp) -> pd.Series:
     """Return ages in years on a day, NaN where the date of birth is missing."""
     return (day - birth).dt.days / 365.25
+
+
+def newest_day(frame: pd.DataFrame, column: str, household_id: pd.Series) -> pd.Series:
+    """Return the newest ``column`` of each household asked for, NaT where it has none."""
+    newest = frame.groupby("household_id")[column].max()
+    return newest.reindex(household_id).set_axis(household_id.index)
 
 
 def _joined(frame: pd.DataFrame, members: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -460,7 +465,7 @@ def _joined(frame: pd.DataFrame, members: pd.DataFrame, column: str) -> pd.DataF
 
 def _nothing_since(status: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Rows of status without an event of the household since a year before identification."""
-    newest = status["household_id"].map(events.groupby("household_id")["date"].max())
+    newest = newest_day(events, "date", status["household_id"])
     return status[~(newest >= status["start"] - pd.DateOffset(years=1))]
 
 

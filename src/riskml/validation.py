@@ -274,17 +274,26 @@ def found(rule: str, table: str, column: str, frame: pd.DataFrame, bad: Any, **m
 
 def first_case(frame: pd.DataFrame, row: int, column: str = "") -> str:
     """Say which row it is, in words that find it again in the source: id, day, and the value of ``column``."""
-    words = []
-    for name in ("household_id", "area_id", "member_id", "record_id"):
-        if name in frame and str(frame[name].iloc[row]) not in ("", "nan"):
-            words.append(f"{name} '{frame[name].iloc[row]}'")
-    for name in ("date", "start", "valid_from"):
-        if name in frame and not pd.isna(frame[name].iloc[row]):
-            words.append(str(frame[name].iloc[row])[:10])
-    if column in frame and column not in ("household_id", "date", "start", "valid_from"):
-        value = frame[column].iloc[row]
-        words.append(f"{column} {str(value)[:10] if isinstance(value, pd.Timestamp) else value!r}")
+    ids = ("household_id", "area_id", "member_id", "record_id")
+    days = ("date", "start", "valid_from")
+    cells = {name: frame[name].iloc[row] for name in (*ids, *days, column) if name in frame}
+    words = [f"{name} '{cells[name]}'" for name in ids if name in cells and str(cells[name]) not in ("", "nan")]
+    words += [str(cells[name])[:10] for name in days if name in cells and not pd.isna(cells[name])]
+    if column in cells and column not in (*ids, *days):
+        words.append(f"{column} {_shown(cells[column])}")
     return ", ".join(words) or f"row {row + 1}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(value)
+    return (
+        str(value)[:10]
+        if isinstance(value, datetime.date)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _table_findings(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:

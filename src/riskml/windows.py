@@ -294,7 +294,20 @@ def _visible(known: int, superseded: int, day: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _event_kernel(
-    offsets, date, known, superseded, values, household, as_of, as_of_day, window_start, order, pointer, stat, inverse, out
+    offsets,
+    date,
+    known,
+    superseded,
+    values,
+    household,
+    as_of,
+    as_of_day,
+    window_start,
+    order,
+    pointer,
+    stat,
+    inverse,
+    out,
 ):  # type: ignore[no-untyped-def]
     n_windows = window_start.shape[1]
     n_columns = values.shape[1]
@@ -414,7 +427,20 @@ def _spell_kernel(
 
 @njit(cache=True, nogil=True)
 def _roster_kernel(
-    offsets, start, end, known, superseded, values, birth, household, as_of, as_of_day, window_start, requests, ages, out
+    offsets,
+    start,
+    end,
+    known,
+    superseded,
+    values,
+    birth,
+    household,
+    as_of,
+    as_of_day,
+    window_start,
+    requests,
+    ages,
+    out,
 ):  # type: ignore[no-untyped-def]
     for row in range(len(household)):
         day = as_of_day[as_of[row]]

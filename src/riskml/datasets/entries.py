@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.contract import TABLES
-from riskml.datasets.law import ADULTS, BURN_IN, CHILDREN, HAZARDS, MEASURES, labour, needs, stage
+from riskml.datasets.law import ADULTS, BURN_IN, CHILDREN, MEASURES
+from riskml.datasets.month import labour, needs, stage
 from riskml.datasets.office import (
     DAY,
     NO_BILL,
@@ -55,7 +56,9 @@ def _households(book: Book) -> pd.DataFrame:
         }
     )
     left = ~np.isnat(book.left_on)
-    news = first[left].assign(left_on=book.left_on[left], known_on=book.left_on[left] + book.rng.integers(5, 61, left.sum()))
+    news = first[left].assign(
+        left_on=book.left_on[left], known_on=book.left_on[left] + book.rng.integers(5, 61, left.sum())
+    )
     frame = pd.concat([first, news[news["known_on"] <= book.extract_on]])
     return dated(frame).sort_values(["household_id", "known_on"]).reset_index(drop=True)
 
@@ -158,7 +161,7 @@ def _schooling(book: Book) -> Entries:
 
 
 def _checks(book: Book, name: str) -> Entries:
-    """A check a year, in a month of the household's own, and one when the law says something changed."""
+    """Return a check a year, in a month of the household's own, and one when the law says something changed."""
     n = len(book.household_ids)
     own_month = book.rng.integers(0, 12, n)
     due = np.arange(len(book.first_days) - 1)[:, None] % 12 == own_month
@@ -280,7 +283,9 @@ def _disasters(book: Book) -> Entries:
             "area_id": np.full(len(month), "", dtype=object),
             "month": month,
             "kind": np.array(["", "fire", "traffic", "accident"], dtype=object)[seen["accident"][month, household]],
-            "severity": 1.0 + (seen["paid"][month, household] + burnt > 0.6) + (seen["paid"][month, household] + burnt > 1.2),
+            "severity": 1.0
+            + (seen["paid"][month, household] + burnt > 0.6)
+            + (seen["paid"][month, household] + burnt > 1.2),
             "loss": burnt,
         }
     )
@@ -347,14 +352,14 @@ def _visits(book: Book) -> Entries:
 
 
 def _coping(book: Book) -> Entries:
-    """What households told at a share of the visits; not all of it is true."""
+    """Return what households told at visits; not all of it is true."""
     month, household = every_month(book)
     asked = book.kept(0.08, len(month))
     month, household = month[asked], household[asked]
     date = book.day_in(month)
     sold = book.states["sold"][month + 1, household] > 0
     recent = np.stack([book.seen["spent"][month - back, household] for back in range(6)]).any(axis=0)
-    out_of_school = (book.states["school"][month + 1, :, household] == 2).any(axis=1)
+    out_of_school = np.asarray((book.states["school"][month + 1, :, household] == 2).any(axis=1))
 
     def told(true: NDArray, share: float, otherwise: float) -> NDArray[np.float64]:
         return (book.rng.random(len(month)) < np.where(true, share, otherwise)).astype(float)

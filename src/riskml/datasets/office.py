@@ -88,7 +88,7 @@ class Book:
 
 
 def line_amount(year: NDArray) -> NDArray[np.float64]:
-    """Return the simulated line of a year, currency per person and year: 6,000 in 2020, 6.5 % more each year, in hundreds."""
+    """Return the line of a year, currency per person and year: 6,000 in 2020, 6.5 % more each year, in hundreds."""
     return np.round(60 * 1.065 ** (np.asarray(year) - 2020.0)) * 100
 
 
@@ -138,7 +138,10 @@ def with_withdrawals(book: Book, table: str, entries: Entries) -> Entries:
     false = {name: values[mistaken] for name, values in entries.items()}
     false["record_id"] = np.char.add(false["record_id"].astype("U12"), "X")
     back = {**false, "known_on": false["known_on"] + book.rng.integers(10, 91, mistaken.sum()) * DAY}
-    parts = [{**part, "withdrawn": np.full(len(part["known_on"]), flag)} for part, flag in ((entries, 0.0), (false, 0.0), (back, 1.0))]
+    parts = [
+        {**part, "withdrawn": np.full(len(part["known_on"]), flag)}
+        for part, flag in ((entries, 0.0), (false, 0.0), (back, 1.0))
+    ]
     return _joined(*parts)
 
 
@@ -169,7 +172,7 @@ def every_month(book: Book) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def other_patient(member: NDArray[np.int8]) -> NDArray[np.int64]:
-    """Return who is meant by an ill member who is not a working adult: an elder, a child, else the first adult there is."""
+    """Return the place of a member who falls ill beside the adults: an elder, a child, else the first adult."""
     order = np.array([*range(N_MEMBERS)[ELDERS], *range(N_MEMBERS)[CHILDREN], *range(N_MEMBERS)[ADULTS]])
     return order[(member[order] > 0).argmax(axis=0)]
 

@@ -5,20 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from riskml.datasets.law import (
-    ADULTS,
-    BURN_IN,
-    CHILDREN,
-    ELDERS,
-    MEASURES,
-    N_MEMBERS,
-    STATE,
-    Lanes,
-    labour,
-    needs,
-    offered_pay,
-    stage,
-)
+from riskml.datasets.law import ADULTS, BURN_IN, CHILDREN, ELDERS, MEASURES, N_MEMBERS, STATE, Lanes
+from riskml.datasets.month import labour, needs, offered_pay, stage
 
 #: Households a village has on average, villages a township, townships a county.
 _PER_VILLAGE, _PER_TOWNSHIP, _PER_COUNTY = 50, 6, 5
@@ -62,11 +50,13 @@ def draw_traits(rng: np.random.Generator, n: int) -> Lanes:
 def first_state(rng: np.random.Generator, traits: Lanes) -> Lanes:
     """Draw the state at the start of the burn-in; support given before that still runs for some of the households."""
     n = len(traits["ability"])
-    state = {name: np.zeros((places, n) if places else n, dtype) for name, (places, dtype) in STATE.items()}
+    state: Lanes = {name: np.zeros((places, n) if places else n, dtype) for name, (places, dtype) in STATE.items()}
     state["present"] = traits["member"].copy()
     years = (-BURN_IN - traits["birth"]) // 12
     at = stage(years[CHILDREN])
-    in_school = (at >= 1) & (rng.random(at.shape) < np.select([at <= 2, at == 3], [1.0, 0.8], 0.4)) & (years[CHILDREN] < 22)
+    in_school = (
+        (at >= 1) & (rng.random(at.shape) < np.select([at <= 2, at == 3], [1.0, 0.8], 0.4)) & (years[CHILDREN] < 22)
+    )
     state["school"] = np.select([traits["member"][CHILDREN] == 0, at == 0, in_school], [0, 0, 1], 3).astype(np.int8)
     state["chronic"] = (rng.random(n) < 0.18 + 0.12 * traits["member"][ELDERS].any(axis=0)).astype(np.int8)
     state["disabled"] = ((rng.random((2, n)) < 0.05) & (traits["member"][ADULTS] > 0)).astype(np.int8)
@@ -81,7 +71,7 @@ def first_state(rng: np.random.Generator, traits: Lanes) -> Lanes:
 
 
 def area_codes(traits: Lanes) -> NDArray[np.str_]:
-    """Return the 12-digit code of each household's village: county 6, township 9, village 12 digits; a prefix is the larger area."""
+    """Return the code of each household's village: 12 digits, of which 6 are the county and 9 the township."""
     county = (_PROVINCE * 100 + 1) * 100 + 21 + traits["county"].astype(np.int64)
     township = 100 + traits["township"] % _PER_COUNTY
     village = 201 + traits["village"] % _PER_TOWNSHIP
@@ -139,14 +129,19 @@ def _first_jobs(rng: np.random.Generator, state: Lanes, traits: Lanes, years: ND
     able = (labour(state, traits, -BURN_IN) > 0.4) & (rng.random(shape) < np.where(traits["farmer"] > 0, 0.35, 0.82))
     away = rng.random(shape) < np.where(years[ADULTS] >= 50, 0.2, 0.6)
     state["job"] = (able * np.where(away, 2, 1)).astype(np.int8)
-    state["pay"] = (able * offered_pay(traits, away, rng.standard_normal(shape))).astype(np.float32)
+    state["pay"] = (able * offered_pay(traits, away, rng.standard_normal(shape, dtype=np.float32))).astype(np.float32)
     state["informal"] = (able & (rng.random(shape) < 0.7 - 0.08 * traits["education"])).astype(np.int8)
 
 
 def _first_support(rng: np.random.Generator, state: Lanes, traits: Lanes) -> None:
     """Support of the time of lifting still runs for up to three years."""
     has = needs(state, traits, -BURN_IN)
-    share = {"minimum_income_guarantee": 0.10, "public_service_post": 0.35, "production_grant": 0.2, "job_placement": 0.2}
+    share = {
+        "minimum_income_guarantee": 0.10,
+        "public_service_post": 0.35,
+        "production_grant": 0.2,
+        "job_placement": 0.2,
+    }
     for place, name in enumerate(MEASURES):
         if name in share:
             gets = (rng.random(len(traits["ability"])) < share[name]) & (traits["lifted"] > 0)

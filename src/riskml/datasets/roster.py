@@ -15,7 +15,9 @@ def members(book: Book) -> Entries:
     stacked = np.stack(list(codes.values()))
     changed = (stacked[:, 1:] != stacked[:, :-1]).any(axis=0)
     month, member, household = np.nonzero(np.concatenate([np.ones_like(changed[:1]), changed]))
-    there = (book.traits["member"][member, household] > 0) & (codes["present"][np.maximum(month - 1, 0), member, household] > 0)
+    there = (book.traits["member"][member, household] > 0) & (
+        codes["present"][np.maximum(month - 1, 0), member, household] > 0
+    )
     month, member, household = month[there], member[there], household[there]
     birth = book.first_days[BURN_IN].astype("datetime64[M]") + book.traits["birth"].astype(int)
     birth = birth.astype("datetime64[D]") + book.rng.integers(0, 28, birth.shape) * DAY
@@ -76,11 +78,9 @@ def _ill_adults(book: Book) -> NDArray[np.bool_]:
 
 
 def _schooling_reached(years: NDArray, school: NDArray) -> NDArray[np.int8]:
-    """The education code (0-6) of the children: it rises while they are in school and stays afterwards."""
+    """Return the education code (0-6) of the children: it rises while they are in school and stays afterwards."""
     reached = np.select([years < 6, years < 12, years < 15, years < 18, years < 22], [0, 1, 3, 4, 5], 6)
     earlier = np.where(years[:1] >= 18, np.minimum(reached[:1], 5), np.minimum(reached[:1], 4))
     reached = np.where(school == 1, reached, 0)
     reached[:1] = np.where(school[:1] == 1, reached[:1], earlier)
     return np.maximum.accumulate(reached, axis=0).astype(np.int8)
-
-

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from riskml.datasets.entries import make_tables
-from riskml.datasets.law import BURN_IN, Lanes, Rules, district_noise, step
+from riskml.datasets.law import BURN_IN, Lanes, Rules, district_noise
+from riskml.datasets.month import step
 from riskml.datasets.office import Book
 from riskml.datasets.population import draw_traits, first_state
 from riskml.datasets.truth import Truth
@@ -48,9 +49,9 @@ def make_monitoring(
     start : date, default "2021-01-01"
         First day of the first recorded month.
     scenario : {"quiet", "disaster", "policy"}, default "quiet"
-        ``"disaster"``: a severe disaster strikes every second township two thirds through. The law does not foresee it:
-        true risk before it is that of a quiet world. ``"policy"``: public-service posts end two thirds through, and none is given
-        after that; the law, and so the true risk, holds it from the start.
+        ``"disaster"``: a severe disaster strikes every second township two thirds through. The law does not foresee
+        it: true risk before it is that of a quiet world. ``"policy"``: public-service posts end two thirds through, and
+        none is given after that; the law, and so the true risk, holds it from the start.
 
     Returns
     -------
@@ -91,7 +92,11 @@ def make_monitoring(
 
 def _rules(scenario: str, first_day: pd.Timestamp, n_months: int) -> Rules:
     change = 2 * n_months // 3
-    changes: dict[str, dict[str, int]] = {"quiet": {}, "disaster": {"strike": change}, "policy": {"posts_close": change}}
+    changes: dict[str, dict[str, int]] = {
+        "quiet": {},
+        "disaster": {"strike": change},
+        "policy": {"posts_close": change},
+    }
     if scenario not in changes:
         raise ValueError(f"scenario must be one of {', '.join(changes)}, got {scenario!r}")
     return Rules(first_day.month, **changes[scenario])
@@ -131,5 +136,13 @@ def _opened_book(truth: Truth, seen: Lanes) -> Book:
     left = np.where((left < first_days[-1]) & (left > registered), left, np.datetime64("NaT"))
     extract_on = first_days[-1] + np.timedelta64(30, "D")
     return Book(
-        truth.traits, truth.states, seen, first_days, truth.household_ids.to_numpy(dtype=object), registered, left, extract_on, rng
+        truth.traits,
+        truth.states,
+        seen,
+        first_days,
+        truth.household_ids.to_numpy(dtype=object),
+        registered,
+        left,
+        extract_on,
+        rng,
     )

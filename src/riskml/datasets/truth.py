@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.causes import CAUSES
-from riskml.datasets.law import BURN_IN, HAZARDS, MEASURES, Lanes, Rules, district_noise, draw_noise, walk
+from riskml.datasets.law import BURN_IN, HAZARDS, MEASURES, Lanes, Rules, district_noise, draw_noise
+from riskml.datasets.month import walk
 
 Rule = Literal["at_horizon", "any"]
 
@@ -28,12 +29,12 @@ _LANES = 16_384
 class Truth:
     """The world behind simulated monitoring data.
 
-    As-of dates are first days of recorded months. Every answer restarts the law (:func:`riskml.datasets.law.step`)
+    As-of dates are first days of recorded months. Every answer restarts the law (:func:`riskml.datasets.month.step`)
     from the true state on that day. *Below the line* is judged as :func:`riskml.outcome_labels` does, on true
-    welfare: the mean of the last ``min(12, horizon_months)`` months before the horizon (``"at_horizon"``), or such a mean at
-    any month-end of the horizon with at least half of these months behind it (``"any"``). Nothing here knows of
-    entries: a true outcome exists where the label is missing, and the two can differ by a correction that came after
-    the extract.
+    welfare: the mean of the last ``min(12, horizon_months)`` months before the horizon (``"at_horizon"``), or such
+    a mean at any month-end of the horizon with at least half of these months behind it (``"any"``). Nothing here
+    knows of entries: a true outcome exists where the label is missing, and the two can differ where an entry is
+    missing or its correction came after the extract.
 
     Attributes
     ----------
@@ -101,7 +102,7 @@ class Truth:
         -------
         DataFrame
             Indexed by ``(household_id, as_of_date)``, sorted, for every household: ``risk``; ``standard_error`` of
-            the Monte Carlo, ``sqrt(p (1 - p) / n_draws)`` with ``p`` drawn half a draw to the middle so that it is never 0.
+            the Monte Carlo, ``sqrt(p (1 - p) / n_draws)`` with ``p = (returns + 1/2) / (n_draws + 1)``, never 0.
 
         Raises
         ------
@@ -130,9 +131,7 @@ class Truth:
             [self._series(days, counts / n_draws, "risk"), self._series(days, error, "standard_error")], axis=1
         )
 
-    def returned(
-        self, index: pd.MultiIndex, *, horizon_months: int = 12, rule: Rule = "at_horizon"
-    ) -> pd.Series:
+    def returned(self, index: pd.MultiIndex, *, horizon_months: int = 12, rule: Rule = "at_horizon") -> pd.Series:
         """Return whether each household truly fell below the line.
 
         Parameters
@@ -149,16 +148,14 @@ class Truth:
         Series of float64
             1 or 0; NaN where the horizon reaches beyond the simulated months.
         """
-        out = pd.Series(np.nan, index=index, name="returned")
+        out = np.full(len(index), np.nan)
         for rows, lanes, position in self._groups(index):
             if position + horizon_months <= len(self.monthly_welfare):
                 welfare = self.monthly_welfare[position : position + horizon_months, lanes]
-                out.iloc[rows] = _below(welfare, rule).astype(float)
-        return out
+                out[rows] = _below(welfare, rule)
+        return pd.Series(out, index=index, name="returned")
 
-    def shocks(
-        self, index: pd.MultiIndex, *, horizon_months: int = 12, rule: Rule = "at_horizon"
-    ) -> pd.DataFrame:
+    def shocks(self, index: pd.MultiIndex, *, horizon_months: int = 12, rule: Rule = "at_horizon") -> pd.DataFrame:
         """Return, for households that returned, the causes without whose shocks they would not have.
 
         The months from twelve before the as-of date (or the first simulated one) to the horizon are lived again with
@@ -179,8 +176,8 @@ class Truth:
         Returns
         -------
         DataFrame of int8
-            Rows of ``index`` that returned; one column a cause of :data:`SHOCK_CAUSES`, and ``income``: 1 where the household
-            would have returned without any of these shocks (low income, or its ordinary ups and downs).
+            Rows of ``index`` that returned; one column a cause of :data:`SHOCK_CAUSES`, and ``income``: 1 where the
+            household would have returned without any of these shocks (low income, or its ordinary ups and downs).
 
         Raises
         ------
@@ -197,7 +194,9 @@ class Truth:
         below = np.zeros((len(worlds), len(returned)), dtype=bool)
         for rows, lanes, position in self._groups(returned):
             start = max(position - _WELFARE_MONTHS, 0)
-            welfare = self._again(np.tile(lanes, len(worlds)), start, position + horizon_months, without=without(len(lanes)))
+            welfare = self._again(
+                np.tile(lanes, len(worlds)), start, position + horizon_months, without=without(len(lanes))
+            )
             below[:, rows] = _below(welfare[position - start :], rule).reshape(len(worlds), -1)
         columns = {cause: (~below[i]).astype(np.int8) for i, cause in enumerate(SHOCK_CAUSES)}
         return pd.DataFrame({**columns, "income": below[-1].astype(np.int8)}, index=returned)
@@ -229,8 +228,8 @@ class Truth:
         Returns
         -------
         DataFrame of float64
-            Indexed as given, one column a measure: 1 would have returned, 0 not, NaN beyond the simulated months. Compare with
-            :meth:`returned`.
+            Indexed as given, one column a measure: 1 would have returned, 0 not, NaN beyond the simulated months.
+            Compare with :meth:`returned`.
 
         Raises
         ------
@@ -329,7 +328,8 @@ def _below(welfare: NDArray[np.float32], rule: Rule) -> NDArray[np.bool_]:
 
 def _days(as_of_dates: Iterable[object]) -> pd.DatetimeIndex:
     given = [as_of_dates] if isinstance(as_of_dates, str | pd.Timestamp) else list(as_of_dates)
-    return pd.DatetimeIndex(pd.to_datetime(given)).unique().sort_values().astype("datetime64[s]")
+    days = pd.DatetimeIndex([pd.Timestamp(str(day)) for day in given]).unique().sort_values()
+    return pd.DatetimeIndex(days.astype("datetime64[s]"))
 
 
 def _taken(arrays: Lanes, lanes: NDArray[np.int64]) -> Lanes:

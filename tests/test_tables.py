@@ -146,6 +146,7 @@ BAD = {
     "a disaster of nobody": ("household_or_area", tables(disasters=disaster(area_id=[""]))),
     "a disaster of both": ("household_or_area", tables(disasters=disaster(household_id=["01"]))),
     "no line that early": ("missing_line", tables(lines={"valid_from": ["2021-02-01"]})),
+    "no line at all": ("missing_line", {**tables(), "lines": tables()["lines"].iloc[:0]}),
     "no line there": ("missing_line", tables(lines={"area_id": ["53"]})),
     "no line known by then": ("missing_line", tables(lines={"known_on": ["2021-03-05"]})),
     "a line that has ended": ("missing_line", tables(lines={"valid_to": ["2021-02-28"]})),

@@ -220,6 +220,7 @@ def _report(parser: argparse.ArgumentParser) -> None:
 def _changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("previous", type=_table, metavar="PREVIOUS", help="the earlier watchlist")
     parser.add_argument("current", type=_table, metavar="CURRENT", help="the later watchlist")
+    parser.add_argument("--top", type=_whole, metavar="N", help="length of the list (default all rows)")
     _table_out(parser, required=False)
 
 

@@ -180,7 +180,7 @@ class Explanation:
         DataFrame of shape (n_rows, n)
             Columns ``cause_1`` to ``cause_n``, indexed as ``X``: causes with points above zero, most first (of two
             with the same points the first of :data:`riskml.causes.CAUSES`), then ``""``. ``cause_1`` is always
-            filled: where no cause raises the risk it is the one that lowers it least (``other`` if none has a part in it).
+            filled: where no cause raises the risk it is the one that lowers it least, ``other`` if none has a part.
         """
         points = self.in_points().to_numpy()
         # A cause without any part in the risk is not named, not even where all others lower it.

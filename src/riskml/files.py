@@ -12,8 +12,11 @@ import pandas as pd
 from riskml.findings import DataRefused, Finding
 
 #: Columns of result files that are text; all others are numbers, ``*_on`` and ``as_of_date`` dates.
-TEXT = ("household_id", "area_id", "member_id", "record_id", "measure", "cause", "currency", "change")
-_TEXT_PREFIXES = ("cause_", "reason_", "label_", "sentence_", "message_")
+TEXT = (
+    *("household_id", "area_id", "measure", "cause", "change"),
+    *("effect_source", "not_funded", "status", "reviewer", "decision", "reason"),
+)
+_TEXT_PREFIXES = ("cause_", "reason_", "sentence_")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -67,7 +67,7 @@ def line_amounts(
     lines = lines[(lines["unit"] == "score") == score]
     lines = lines.assign(known_on=lines["known_on"].fillna(lines["valid_from"]))
     lines = lines.sort_values(["valid_from", "known_on"], kind="stable")
-    yearly = (lines["amount"] * lines["unit"].map(_A_YEAR)).to_numpy(dtype=np.float64)
+    yearly = lines["amount"].to_numpy(dtype=np.float64) * lines["unit"].map(_A_YEAR).to_numpy(dtype=np.float64)
     known_on = _days(lines["known_on"])
     first, last = _days(lines["valid_from"]), _days(lines["valid_to"], missing=_NEVER)
     area_id, date, known_by = _same_length(area_id, date, known_by)

@@ -31,7 +31,7 @@ from riskml.datasets.office import (
     with_withdrawals,
 )
 from riskml.datasets.population import area_codes
-from riskml.datasets.roster import members
+from riskml.datasets.roster import WEAK_UNTIL, members
 
 
 def make_tables(book: Book) -> dict[str, pd.DataFrame]:
@@ -106,7 +106,7 @@ def _incomes(book: Book) -> Entries:
 
 def _medical(book: Book) -> Entries:
     """Bills of the law's illnesses and injuries, and small bills that are part of ordinary life."""
-    traits, seen = book.traits, book.seen
+    seen = book.seen
     month, household = every_month(book)
     often = 0.05 + 0.13 * (book.states["chronic"][month, household] > 0)
     small = (book.rng.random(len(month)) < often) * np.exp(book.rng.normal(-2.6, 0.8, len(month)))
@@ -120,7 +120,7 @@ def _medical(book: Book) -> Entries:
     adult = np.where(patient == 2, 1, 0)
     sick = book.states["sick"][month + 1, :, household] > 0
     adult = np.where((patient == 0) & sick[:, 1] & ~sick[:, 0], 1, adult)
-    other = other_patient(traits["member"])[household]
+    other = other_patient(book.states["present"][month, :, household].T)
     member = np.where((patient == 3) | ((patient == 0) & ~sick.any(axis=1)), other, adult)
     entries = {
         "household": household,
@@ -182,6 +182,8 @@ def _employment(book: Book) -> Entries:
     n = len(book.household_ids)
     job = book.states["job"][1:].reshape(-1, 2 * n)
     first, last, lane = runs(job > 0)
+    registered = (last >= BURN_IN) | (book.states["present"][BURN_IN, ADULTS].ravel()[lane] > 0)
+    first, last, lane = first[registered], last[registered], lane[registered]
     adult, household = np.divmod(lane, n)
     start, end = _spell_days(book, first, last)
     known = book.known("employment", start)
@@ -359,9 +361,9 @@ def _coping(book: Book) -> Entries:
     date = book.day_in(month)
     sold = book.states["sold"][month + 1, household] > 0
     recent = np.stack([book.seen["spent"][month - back, household] for back in range(6)]).any(axis=0)
-    out_of_school = np.asarray((book.states["school"][month + 1, :, household] == 2).any(axis=1))
+    out_of_school = np.any(book.states["school"][month + 1, :, household] == 2, axis=1)
 
-    def told(true: NDArray, share: float, otherwise: float) -> NDArray[np.float64]:
+    def told(true: np.bool_ | NDArray[np.bool_], share: float, otherwise: float) -> NDArray[np.float64]:
         return (book.rng.random(len(month)) < np.where(true, share, otherwise)).astype(float)
 
     return {
@@ -412,6 +414,9 @@ def _risk_types(book: Book, month: NDArray[np.int64], household: NDArray[np.int6
         state = {name: values[position][..., household[chosen]] for name, values in book.states.items()}
         traits = {name: values[..., household[chosen]] for name, values in book.traits.items()}
         needed = needs(state, traits, position - BURN_IN)
+        years = (position - BURN_IN - traits["birth"]) // 12
+        at_work = (years >= 16) & (years < WEAK_UNTIL) & (state["present"] > 0)
+        others_work = at_work[CHILDREN.start :].any(axis=0)
         found = {
             "illness": needed["health_assistance"],
             "disability": (state["disabled"] > 0).any(axis=0),
@@ -419,7 +424,7 @@ def _risk_types(book: Book, month: NDArray[np.int64], household: NDArray[np.int6
             "disaster": needed["disaster_relief"],
             "housing": needed["housing_repair"],
             "water": needed["water_works"],
-            "labour": labour(state, traits, position - BURN_IN).sum(axis=0) < 0.6,
+            "labour": (labour(state, traits, position - BURN_IN).sum(axis=0) < 0.6) & ~others_work,
             "employment": needed["job_placement"],
             "production": state["failed"] > 0.2,
         }

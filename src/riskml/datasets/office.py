@@ -171,10 +171,10 @@ def every_month(book: Book) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.repeat(np.array(book.months), n), np.tile(np.arange(n), len(book.months))
 
 
-def other_patient(member: NDArray[np.int8]) -> NDArray[np.int64]:
+def other_patient(present: NDArray[np.int8]) -> NDArray[np.int64]:
     """Return the place of a member who falls ill beside the adults: an elder, a child, else the first adult."""
     order = np.array([*range(N_MEMBERS)[ELDERS], *range(N_MEMBERS)[CHILDREN], *range(N_MEMBERS)[ADULTS]])
-    return order[(member[order] > 0).argmax(axis=0)]
+    return order[(present[..., order, :] > 0).argmax(axis=-2)]
 
 
 def member_ids(member: NDArray[np.int64]) -> NDArray[np.str_]:

@@ -1,0 +1,97 @@
+"""The honest comparison: model and rivals learn from what was known on a day, and are judged on the dates after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from riskml.baselines import rivals
+from riskml.features import feature_dictionary
+from riskml.metrics import evaluate
+from riskml.model import RiskClassifier
+from riskml.panel import cohort
+from riskml.standard import STANDARD
+from riskml.tables import Monitoring
+
+#: With fewer areas than this, households are drawn for the intervals instead of whole areas.
+MIN_AREAS = 20
+
+
+def fit_model(
+    data: Monitoring, X: pd.DataFrame, y: pd.Series, *, outcome: dict[str, Any], seed: int = 0
+) -> RiskClassifier:
+    """Fit the model on a training set, with the meanings of the data's own features too.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables the training set comes from.
+    X, y : DataFrame, Series
+        As :func:`riskml.training_set` gives them.
+    outcome : dict
+        What the labels mean: ``horizon_months, rule, net_of_assistance``; kept in ``fit_summary_``.
+    seed : int, default 0
+        Of the model.
+
+    Returns
+    -------
+    RiskClassifier
+        Fitted.
+
+    Raises
+    ------
+    ValueError
+        If nobody or everybody of the training set returned.
+    """
+    dictionary = feature_dictionary((*STANDARD, *data.features))
+    model = RiskClassifier(dictionary=dictionary, horizon_months=outcome["horizon_months"], random_state=seed)
+    model.fit(X, y)
+    model.fit_summary_.update(outcome)
+    return model
+
+
+def compare(
+    data: Monitoring,
+    model: RiskClassifier,
+    X_train: pd.DataFrame,
+    y_train: pd.Series,
+    X_test: pd.DataFrame,
+    y_test: pd.Series,
+    *,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Put the model and the simple rivals in one table, on the test set.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables, for survey weights and areas.
+    model : RiskClassifier
+        A fitted model that saw nothing of the test.
+    X_train, y_train : DataFrame, Series
+        What the rivals learn from.
+    X_test, y_test : DataFrame, Series
+        What all are judged on.
+    seed : int, default 0
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`riskml.evaluate` gives it, the model under the name ``riskml``. Intervals draw whole areas, because
+        shocks hit whole areas; households where there are fewer than :data:`MIN_AREAS` areas.
+    """
+    scores = {"riskml": model.predict_risk(X_test[list(model.feature_names_in_)])}
+    for name, rival in rivals().items():
+        scores[name] = rival.fit(X_train, y_train).predict_risk(X_test)
+    people = cohort(data, X_test.index.get_level_values("as_of_date").unique()).loc[X_test.index]
+    areas = people["area_id"]
+    households = X_test.index.get_level_values("household_id")
+    return evaluate(
+        scores,
+        y_test,
+        sample_weight=people["weight"].to_numpy(),
+        clusters=areas.to_numpy() if areas.nunique() >= MIN_AREAS else households.to_numpy(),
+        random_state=seed,
+    )

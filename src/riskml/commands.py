@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from riskml.assist import match_assistance, plan_summary
 from riskml.backtest import compare, fit_model
 from riskml.datasets import make_monitoring
-from riskml.explain import explain
+from riskml.explanation import explain
 from riskml.files import read_table, replacing, write_table
 from riskml.findings import language
 from riskml.measures import read_measures
@@ -25,7 +24,7 @@ from riskml.reading import read_monitoring, write_monitoring
 from riskml.report import write_report
 from riskml.store import check_fits, load_model, save_model
 from riskml.tables import Monitoring
-from riskml.watchlist import WATCHLIST_COLUMNS, watchlist, watchlist_changes
+from riskml.watchlists import WATCHLIST_COLUMNS, watchlist, watchlist_changes
 
 Tell = Callable[[str], None]
 #: What a list must have to be planned with, reported or compared.
@@ -76,10 +75,15 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     model = fit_model(data, X, y, outcome=outcome, seed=arguments.seed)
     figures = None
     if arguments.test_from is not None:
+        model.fit_summary_["known_by"] = arguments.test_from
         tell(in_words("comparing with the rivals", "正在与简单方法比较"))
         figures = compare(data, model, *sets, seed=arguments.seed)
     bundle = save_model(model, arguments.out, data=data, figures=figures)
-    values = {"bundle": str(bundle), "fit": model.fit_summary_, "figures": None if figures is None else records(figures)}
+    values = {
+        "bundle": str(bundle),
+        "fit": model.fit_summary_,
+        "figures": None if figures is None else records(figures),
+    }
     return Answer(values, str(bundle) if figures is None else f"{bundle}\n\n{figures_text(figures)}")
 
 
@@ -151,9 +155,9 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     evidence = None
     if arguments.data is not None and model is not None:
         evidence = evidence_of(read(arguments.data, tell), model, listed.head(N_CARDS))
-    tell(in_words("writing", "正在写出"))
-    with replacing(arguments.out) as path:
-        write_report(path, listed, plan=proposed, evidence=evidence, language=language(), n_cards=N_CARDS)
+    card = {} if model is None else model.card_
+    figures = pd.DataFrame(card["figures"]) if "figures" in card else None
+    write_html(arguments.out, listed, plan=proposed, evidence=evidence, card=card, figures=figures)
     return Answer({"out": str(arguments.out)}, str(arguments.out))
 
 
@@ -166,7 +170,7 @@ def changes(arguments: argparse.Namespace, tell: Tell) -> Answer:
     counts = changed["change"].value_counts().reindex(["entered", "stayed", "left"], fill_value=0)
     said = changed.loc[changed["change"] != "stayed", in_words("sentence_en", "sentence_zh")]
     lines = [", ".join(f"{name} {count:,}" for name, count in counts.items()), *said]
-    values = {name: int(count) for name, count in counts.items()}
+    values = {str(name): int(count) for name, count in counts.items()}
     return Answer({**values, "changes": records(changed)}, "\n".join(lines))
 
 
@@ -220,7 +224,11 @@ def ranked(
 ) -> pd.DataFrame:
     """Return the first ``n_listed`` households, the first ``n_explained`` of them with reasons (None: all)."""
     risk = model.predict_risk(X)
-    order = np.lexsort([risk.index.get_level_values("household_id"), -risk.to_numpy()])[:n_listed]
+    order = (
+        risk.reset_index()
+        .sort_values(["risk", "household_id"], ascending=[False, True], kind="stable")
+        .index[:n_listed]
+    )
     X, risk = X.iloc[order], risk.iloc[order]
     n = len(X) if n_explained is None else n_explained
     areas = data.area_of(X.index.get_level_values("household_id"))
@@ -235,11 +243,27 @@ def ranked(
     return pd.concat(parts, ignore_index=True)
 
 
+def write_html(
+    path: Path,
+    listed: pd.DataFrame,
+    *,
+    plan: pd.DataFrame | None,
+    evidence: pd.DataFrame | None,
+    card: Mapping[str, Any],
+    figures: pd.DataFrame | None,
+) -> None:
+    """Write the report in the language of the messages, whole or not at all."""
+    spoken: Literal["en", "zh"] = "zh" if language() == "zh" else "en"
+    given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures}
+    with replacing(path) as temporary:
+        write_report(temporary, listed, **given, language=spoken, n_cards=N_CARDS)
+
+
 def evidence_of(data: Monitoring, model: RiskClassifier, listed: pd.DataFrame) -> pd.DataFrame:
     """Return the records behind the reasons of a list."""
     wanted = pd.MultiIndex.from_frame(listed[["household_id", "as_of_date"]])
     X = features_on(data, model, listed["as_of_date"].iloc[0])
-    absent = wanted.difference(X.index)
+    absent = wanted[~wanted.isin(X.index)]
     if len(absent):
         raise ValueError(
             in_words(

@@ -432,3 +432,36 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "job": ("job_placement", "vocational_training", "travel_subsidy", "public_service_post"),
     "care": ("elderly_care",),
 }
+
+
+def as_markdown() -> str:
+    """Return the tables of the contract as Markdown, one section a table, for ``docs/data-contract.md``.
+
+    Examples
+    --------
+    >>> as_markdown().splitlines()[0]
+    '### `households` (required)'
+    """
+    parts = []
+    for table in TABLES.values():
+        parts += [f"### `{table.name}`{' (required)' if table.required else ''}", ""]
+        key = ", ".join(f"`{name}`" for name in table.key)
+        parts += [f"{table.meaning[0].upper()}{table.meaning[1:]}. Kind: {table.kind}. Key: {key}.", ""]
+        parts += ["| column | kind | required | unit | meaning |", "|---|---|---|---|---|"]
+        for column in table.columns:
+            required = "yes" if column.required else ""
+            parts.append(f"| `{column.name}` | {column.kind} | {required} | {column.unit} | {_limits(column)} |")
+        parts.append("")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _limits(column: Column) -> str:
+    """Return the meaning of a column with the values it may have."""
+    words = [column.meaning]
+    if column.choices:
+        words.append("one of " + ", ".join(f"`{choice}`" for choice in column.choices))
+    if column.positive:
+        words.append("above 0")
+    if column.minimum is not None and column.kind != "code":
+        words.append(f"at least {column.minimum:g}")
+    return "; ".join(words)

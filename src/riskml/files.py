@@ -16,7 +16,7 @@ TEXT = (
     *("household_id", "area_id", "measure", "cause", "change"),
     *("effect_source", "not_funded", "status", "reviewer", "decision", "reason"),
 )
-_TEXT_PREFIXES = ("cause_", "reason_", "sentence_")
+_TEXT_PREFIXES = ("cause_", "reason_", "sentence_", "label_")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -140,7 +140,9 @@ def _is_text(name: str) -> bool:
 
 
 def _holds_text(column: pd.Series) -> bool:
-    return pd.api.types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype) or column.isna().all()
+    return bool(
+        pd.api.types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype) or column.isna().all()
+    )
 
 
 def _defused(table: pd.DataFrame) -> pd.DataFrame:

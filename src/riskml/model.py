@@ -8,7 +8,6 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -302,7 +301,7 @@ def calibration_line(
 ) -> tuple[FloatArray, FloatArray]:
     """Return slope and intercept of the logistic regression of y on a margin, and their covariance.
 
-    Cox's recalibration: log-odds = slope x margin + intercept, by maximum likelihood; the covariance is the sandwich
+    Cox's recalibration: log-odds = slope x margin + intercept, by maximum likelihood (Newton's steps); the covariance is the sandwich
     estimate with clusters.
 
     Returns
@@ -318,14 +317,16 @@ def calibration_line(
     """
     terms = np.column_stack([margin, np.ones(len(margin))])
 
-    def loss(line: FloatArray) -> tuple[float, FloatArray]:
-        z = terms @ line
-        value = weight @ (np.logaddexp(0, z) - y * z) + 1e-6 * (line[0] - 1) ** 2
-        gradient = terms.T @ (weight * (expit(z) - y)) + np.array([2e-6 * (line[0] - 1), 0.0])
-        scale = weight.sum()
-        return float(value / scale), gradient / scale
-
-    line = np.asarray(minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS").x)
+    line = np.array([1.0, 0.0])
+    for _ in range(25):
+        p = expit(terms @ line)
+        gradient = terms.T @ (weight * (y - p))
+        hessian = (terms * (weight * p * (1 - p))[:, None]).T @ terms
+        # A trace of ridge keeps separable margins finite; steps are bounded for the same reason.
+        step = np.linalg.solve(hessian + 1e-6 * max(hessian.trace(), 1e-12) * np.eye(2), gradient)
+        line = line + step / max(1.0, float(np.abs(step).max()) / 2)
+        if np.abs(step).max() < 1e-9:
+            break
     p = expit(terms @ line)
     bread = np.linalg.pinv((terms * (weight * p * (1 - p))[:, None]).T @ terms)
     scores = terms * (weight * (y - p))[:, None]

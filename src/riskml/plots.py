@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 
 from riskml.causes import CAUSES, cause_label
-from riskml.watchlist import POINTS
+from riskml.watchlists import POINTS
 from riskml.wording import format_points, format_risk
 
 #: Colours told apart by colour-blind readers (Okabe and Ito 2008).
@@ -32,14 +33,13 @@ CHINESE_FONTS = (
 )
 
 
-def plot_targeting_curve(curve: pd.DataFrame, *, ax: Axes | None = None, language: str = "en") -> Axes:
+def plot_targeting_curve(curves: Mapping[str, pd.DataFrame], *, ax: Axes | None = None, language: str = "en") -> Axes:
     """Draw the share of later returns found against the length of the list, one line a model.
 
     Parameters
     ----------
-    curve : DataFrame
-        As :func:`riskml.targeting_curve` gives: ``quota`` (share of households on the list), ``recall`` (share of
-        returns on it), and ``model`` if there are several.
+    curves : mapping of str to DataFrame
+        What :func:`riskml.targeting_curve` gives, by name of the model.
     ax : Axes, optional
         Where to draw; default: a new figure.
     language : {"en", "zh"}, default "en"
@@ -51,26 +51,23 @@ def plot_targeting_curve(curve: pd.DataFrame, *, ax: Axes | None = None, languag
         With the lines and the diagonal that a list drawn by lot gives.
     """
     ax, language = _begin(ax, language)
-    models = curve.groupby("model", sort=False) if "model" in curve else [("", curve)]
-    for name, lines in models:
-        ax.plot(lines["quota"], lines["recall"], label=str(name) or None)
+    for name, curve in curves.items():
+        ax.plot(curve["quota"], curve["found"], label=name)
     ax.plot([0, 1], [0, 1], color=LEVEL, linestyle=":", linewidth=1)
     ax.set(xlim=(0, 1), ylim=(0, 1.01))
     ax.set_xlabel(_say("share of households on the list", "名单占住户比例", language))
     ax.set_ylabel(_say("share of later returns on the list", "名单覆盖的后续返贫比例", language))
-    if "model" in curve:
-        ax.legend(frameon=False)
+    ax.legend(frameon=False)
     return _end(ax, language)
 
 
 def plot_calibration(table: pd.DataFrame, *, ax: Axes | None = None, language: str = "en") -> Axes:
-    """Draw the share that returned against the risk given, one point a group of risks.
+    """Draw the share that returned against the risk given, one point a bin of risks, with its interval.
 
     Parameters
     ----------
     table : DataFrame
-        As :func:`riskml.calibration_table` gives: ``risk`` (mean of the group), ``observed`` (share that returned) and,
-        if there, ``lower, upper`` (interval of the share).
+        As :func:`riskml.calibration_table` gives.
     ax : Axes, optional
         Where to draw; default: a new figure.
     language : {"en", "zh"}, default "en"
@@ -82,10 +79,9 @@ def plot_calibration(table: pd.DataFrame, *, ax: Axes | None = None, language: s
         On the dotted diagonal risks mean what they say.
     """
     ax, language = _begin(ax, language)
-    if {"lower", "upper"} <= set(table):
-        ax.vlines(table["risk"], table["lower"], table["upper"], color=DOWN, linewidth=1)
-    ax.plot(table["risk"], table["observed"], "o", color=DOWN, markersize=5)
-    highest = 1.05 * max(table["risk"].max(), table["observed"].max())
+    ax.vlines(table["expected"], table["observed_lower"], table["observed_upper"], color=DOWN, linewidth=1)
+    ax.plot(table["expected"], table["observed"], "o", color=DOWN, markersize=5)
+    highest = 1.05 * max(table["expected"].max(), table["observed_upper"].max())
     ax.plot([0, highest], [0, highest], color=LEVEL, linestyle=":", linewidth=1)
     ax.set_xlabel(_say("risk given", "预测风险", language))
     ax.set_ylabel(_say("share that returned", "实际返贫比例", language))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import datetime
 import io
-import json
 import re
 import tempfile
-import tomllib
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,9 +21,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from riskml.causes import CAUSES
 from riskml.contract import TABLES
 from riskml.findings import DataRefused, Finding
+from riskml.settings import SETTINGS_FILE, read_settings, settings_text
 from riskml.tables import Monitoring
 from riskml.validation import finding
 
@@ -59,18 +58,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "as CSV.",
         "{first} 是 Excel 文件,需要 openpyxl:请运行 pip install 'riskml[excel]',或将 {table} 另存为 CSV。",
     ),
-    "bad_settings": (
-        "monitoring.toml cannot be read: {reason}. Correct it; docs/data-contract.md shows its form.",
-        "无法读取 monitoring.toml:{reason}。请更正,格式见 docs/data-contract.md。",
-    ),
-    "unknown_setting": (
-        "monitoring.toml: '{first}' is not a setting. Expected: {expected}.",
-        "monitoring.toml:“{first}”不是可用的设置。应为:{expected}。",
-    ),
-    "wrong_setting": (
-        "monitoring.toml: '{first}' should be {expected}.",
-        "monitoring.toml:“{first}”应为 {expected}。",
-    ),
     "unmapped_column": (
         "monitoring.toml takes {table}.{column} from the column '{first}', which {file} does not have. It has: "
         "{expected}.",
@@ -87,38 +74,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
 }
 
-_SETTINGS = "monitoring.toml"
 _FORMATS = {".parquet": "Parquet", ".csv": "CSV", ".xlsx": "Excel"}
-#: Setting -> the types it may have and how a reader would say so; one level of monitoring.toml each.
-_TOP: dict[str, tuple[Any, str]] = {
-    "extract_on": ((str, object), "a date"),
-    "notes": (list, "a list of texts"),
-    "welfare": (dict, "a table"),
-    "tables": (dict, "a table"),
-    "features": (dict, "a table"),
-}
-_WELFARE: dict[str, tuple[Any, str]] = {"months": (int, "a whole number"), "max_age_months": (int, "a whole number")}
-_TABLE: dict[str, tuple[Any, str]] = {
-    "file": (str, "a file name"),
-    "sheet": (str, "the name of a sheet"),
-    "columns": (dict, "a table: column of the contract = column of the file"),
-    "constants": (dict, "a table: column of the contract = value for all rows"),
-    "codes": (dict, "a table: column of the contract = {code of the file = code of the contract}"),
-    "units": (dict, "a table: column of the contract = factor"),
-    "dates": (dict, "a table: column of the contract = format such as '%Y年%m月%d日'"),
-}
-_FEATURE: dict[str, tuple[Any, str]] = {
-    "cause": (str, f"one of {', '.join(CAUSES)}"),
-    "unit": (str, "one of lines, share, count, months, days, grade, flag, years, number"),
-    "direction": (int, "1 (more raises risk), -1 (lowers it) or 0 (unknown)"),
-    "label_en": (str, "a text"),
-    "label_zh": (str, "a text"),
-    "name": (str, "a text"),
-    "actionable": (bool, "true or false"),
-    "sensitive": (bool, "true or false"),
-}
-_FEATURE_NEEDS = ("cause", "unit", "direction", "label_en", "label_zh")
-_UNITS = ("lines", "share", "count", "months", "days", "grade", "flag", "years", "number")
 
 
 def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitoring:
@@ -158,7 +114,7 @@ def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitorin
     folder = Path(folder)
     if not folder.is_dir():
         raise _refused("no_folder", first=str(folder))
-    settings = _settings(folder)
+    settings = read_settings(folder)
     findings: list[Finding] = []
     tables, notes = {}, list(settings.get("notes", []))
     for name, path in _files(folder, settings.get("tables", {}), findings):
@@ -215,7 +171,7 @@ def write_monitoring(data: Monitoring, folder: str | Path) -> Path:
     ['households.parquet', 'incomes.parquet', 'lines.parquet', 'monitoring.toml']
     """
     folder = Path(folder)
-    ours = {_SETTINGS, *(f"{name}.parquet" for name in TABLES)}
+    ours = {SETTINGS_FILE, *(f"{name}.parquet" for name in TABLES)}
     if folder.exists() and (not folder.is_dir() or not {path.name for path in folder.iterdir()} <= ours):
         raise FileExistsError(f"{folder} holds other things than monitoring tables; choose another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +181,7 @@ def write_monitoring(data: Monitoring, folder: str | Path) -> Path:
         for name, frame in data.tables.items():
             table = pa.Table.from_pandas(frame, preserve_index=False)
             pq.write_table(table, written / f"{name}.parquet", write_page_checksum=True, compression="zstd")
-        (written / _SETTINGS).write_text(_settings_text(data), encoding="utf-8")
+        (written / SETTINGS_FILE).write_text(settings_text(data), encoding="utf-8")
         if folder.exists():
             folder.rename(Path(place) / "old")
         written.rename(folder)
@@ -234,80 +190,6 @@ def write_monitoring(data: Monitoring, folder: str | Path) -> Path:
 
 def _refused(rule: str, *, table: str = "", column: str = "", count: int = 1, first: str, **more: Any) -> DataRefused:
     return DataRefused([finding(rule, table, column, count, first, messages=MESSAGES, **more)])
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    """Return ``monitoring.toml``, checked key by key; empty if there is none."""
-    path = folder / _SETTINGS
-    if not path.is_file():
-        return {}
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _refused("bad_settings", first=_SETTINGS, reason=error) from error
-    findings = list(_setting_findings(settings))
-    if findings:
-        raise DataRefused(findings)
-    return settings
-
-
-def _setting_findings(settings: dict[str, Any]) -> Iterator[Finding]:
-    yield from _level_findings("", settings, _TOP)
-    day = settings.get("extract_on", "2000-01-01")
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(day)) or pd.isna(pd.to_datetime(str(day), errors="coerce")):
-        yield _setting("wrong_setting", "extract_on", "a date such as 2024-12-31")
-    yield from _level_findings("welfare", settings.get("welfare", {}), _WELFARE)
-    for part in ("tables", "features"):
-        for name, value in settings.get(part, {}).items() if isinstance(settings.get(part), dict) else ():
-            if name not in TABLES:
-                yield _setting("unknown_setting", f"{part}.{name}", ", ".join(TABLES))
-            elif not isinstance(value, dict):
-                yield _setting("wrong_setting", f"{part}.{name}", "a table")
-    for name, table in _tables_of(settings.get("tables")):
-        yield from _level_findings(f"tables.{name}", table, _TABLE)
-        for path, value in (
-            (f"tables.{name}.codes.{column}", codes) for column, codes in _tables_of(table.get("codes"))
-        ):
-            if not isinstance(value, dict):
-                yield _setting("wrong_setting", path, _TABLE["codes"][1])
-        for kind, types in (("columns", str), ("units", (int, float)), ("dates", str)):
-            for column, value in table.get(kind, {}).items() if isinstance(table.get(kind), dict) else ():
-                if not isinstance(value, types) or isinstance(value, bool):
-                    yield _setting("wrong_setting", f"tables.{name}.{kind}.{column}", _TABLE[kind][1])
-    for name, columns in _tables_of(settings.get("features")):
-        for column, feature in columns.items():
-            yield from _feature_findings(f"features.{name}.{column}", feature)
-
-
-def _feature_findings(path: str, feature: Any) -> Iterator[Finding]:
-    yield from _level_findings(path, feature, _FEATURE)
-    if not isinstance(feature, dict):
-        return
-    for key in (key for key in _FEATURE_NEEDS if key not in feature):
-        yield _setting("wrong_setting", f"{path}.{key}", _FEATURE[key][1])
-    for key, allowed in (("cause", tuple(CAUSES)), ("unit", _UNITS), ("direction", (-1, 0, 1))):
-        if key in feature and feature[key] not in allowed:
-            yield _setting("wrong_setting", f"{path}.{key}", _FEATURE[key][1])
-
-
-def _tables_of(part: Any) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in part.items() if isinstance(value, dict)] if isinstance(part, dict) else []
-
-
-def _level_findings(path: str, level: Any, expected: dict[str, tuple[Any, str]]) -> Iterator[Finding]:
-    if not isinstance(level, dict):
-        yield _setting("wrong_setting", path, "a table")
-        return
-    for key, value in level.items():
-        where = f"{path}.{key}" if path else key
-        if key not in expected:
-            yield _setting("unknown_setting", where, ", ".join(expected))
-        elif not isinstance(value, expected[key][0]) or (isinstance(value, bool) and expected[key][0] is not bool):
-            yield _setting("wrong_setting", where, expected[key][1])
-
-
-def _setting(rule: str, path: str, expected: str) -> Finding:
-    return finding(rule, "", "", 1, path, messages=MESSAGES, expected=expected)
 
 
 def _files(folder: Path, tables: dict[str, Any], findings: list[Finding]) -> Iterator[tuple[str, Path]]:
@@ -449,15 +331,18 @@ def _times(values: pd.Series, factor: float) -> pd.Series:
 
 
 def _iso_dates(values: pd.Series, form: str) -> pd.Series:
-    """Read dates of the given form; what does not fit is left as it is, marked as no date."""
+    """Read dates of the given form; dates of Excel stay, what does not fit is marked so that it is refused."""
     place, distinct = pd.factorize(values.astype(object), use_na_sentinel=True)
     texts = pd.Series([str(value).strip() for value in distinct], dtype=object)
     days = pd.to_datetime(texts, format=form, errors="coerce")
     if re.fullmatch(r"(%[A-Za-z])+", form):
         # Without separators 2021031 would pass for the first of March.
         days = days.where(days.dt.strftime(form) == texts)
-    iso = days.dt.strftime("%Y-%m-%d").astype(object).where(days.notna(), "not " + form + ": " + texts)
-    return pd.Series([*iso.where(texts != "", None), None], dtype=object).take(place).set_axis(values.index)
+    read = days.dt.strftime("%Y-%m-%d").astype(object).where(days.notna(), "not " + form + ": " + texts)
+    read = read.where(texts != "", None)
+    is_date = np.array([isinstance(value, datetime.date) for value in distinct], dtype=bool)
+    read = read.where(~is_date, pd.Series(distinct, dtype=object))
+    return pd.Series([*read, None], dtype=object).take(place).set_axis(values.index)
 
 
 def _with_numbers(table: pd.DataFrame, declared: dict[str, Any]) -> pd.DataFrame:
@@ -491,16 +376,3 @@ def _features(declared: dict[str, Any], tables: dict[str, pd.DataFrame]) -> tupl
 def _is_number(name: str, table: pd.DataFrame, column: str) -> bool:
     known = TABLES[name].by_name.get(column)
     return pd.api.types.is_numeric_dtype(table[column]) if known is None else known.kind not in ("id", "text", "date")
-
-
-def _settings_text(data: Monitoring) -> str:
-    # A JSON string, number or list of strings is written the same in TOML.
-    def line(key: str, value: Any) -> str:
-        return f"{key} = {json.dumps(value, ensure_ascii=False)}"
-
-    lines = [f"extract_on = {data.extract_on.date()}", line("notes", list(data.notes)), "", "[welfare]"]
-    lines += [line("months", data.welfare_months), line("max_age_months", data.max_age_months)]
-    for feature in data.features:
-        lines += ["", f"[features.{feature.table}.{json.dumps(feature.column, ensure_ascii=False)}]"]
-        lines += [line(key, getattr(feature, key)) for key in _FEATURE if getattr(feature, key) != ""]
-    return "\n".join([*lines, ""])

@@ -15,7 +15,7 @@ from riskml.assist import NOT_FUNDED, plan_summary
 from riskml.causes import CAUSES, cause_label
 from riskml.contract import TABLES
 from riskml.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
-from riskml.watchlist import POINTS, Card, cards
+from riskml.watchlists import POINTS, Card, cards
 from riskml.wording import format_points, format_risk, format_value
 
 Language = Literal["en", "zh"]
@@ -57,7 +57,8 @@ def write_report(
     card : mapping, optional
         The model's card; its plain entries are shown.
     figures : DataFrame, optional
-        As :func:`riskml.evaluate` gives. Without it the report says that the list's quality is not known.
+        As :func:`riskml.evaluate` gives, without groups. If there are none the report says that the list's quality is
+        not known.
     changes : DataFrame, optional
         As :func:`riskml.watchlist_changes` gives.
     language : {"en", "zh"}, default "en"
@@ -243,7 +244,7 @@ def _figure_rows(
     figures: pd.DataFrame, language: Language
 ) -> tuple[list[str], list[tuple[str, list[tuple[str, str]]]]]:
     """Return the headings, and per model the figures over everybody with their intervals."""
-    overall = figures[figures["group"].isin(["", "all"])]
+    overall = figures[figures["group"] == "all"]
     names = [name for name in overall["figure"].unique() if _figure_name(name, language)]
     names.sort(key=lambda name: ("@" in name, list(FIGURES).index(name) if name in FIGURES else 0))
     cells = {
@@ -261,10 +262,7 @@ def _figure_name(name: str, language: Language) -> str:
     if name in FIGURES:
         return FIGURES[name][language == "zh"]
     kind, _, quota = name.partition("@")
-    if kind not in FIGURE_AT_QUOTA or not quota:
-        return ""
-    share = f"{float(quota):.0%}" if float(quota) < 1 else f"{float(quota):.0f}"
-    return FIGURE_AT_QUOTA[kind][language == "zh"].format(share)
+    return FIGURE_AT_QUOTA[kind][language == "zh"].format(quota) if kind in FIGURE_AT_QUOTA else ""
 
 
 def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:

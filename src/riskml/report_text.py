@@ -205,8 +205,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "brier": ("Brier score", "Brier分数"),
     "calibration_slope": ("calibration slope", "校准斜率"),
 }
-#: A figure at a quota, as "recall@0.1".
+#: A figure at a quota, as "recall@10%".
 FIGURE_AT_QUOTA: dict[str, tuple[str, str]] = {
     "recall": ("later returns on a list of {}", "{}名单覆盖的后续返贫"),
-    "precision": ("returns among a list of {}", "{}名单中的返贫比例"),
 }

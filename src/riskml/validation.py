@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -375,16 +376,20 @@ def _date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
     values = values.astype(object)
     # Few days repeat over many rows: each is parsed once.
     codes, distinct = pd.factorize(values.where(_are(values, str, datetime.date) | ~present, "no date"))
-    texts = pd.Series([*(_iso(value) for value in distinct), ""], dtype=str)
-    readable = texts.where(texts.str.fullmatch(_ISO_DATE), "").str[:10]
-    days = pd.to_datetime(readable, format="%Y-%m-%d", errors="coerce").to_numpy().astype("datetime64[s]")[codes]
-    return days, np.isnat(days) & (texts != "").to_numpy(dtype=bool)[codes], "not_a_date"
+    days = np.array([*(_day(value) for value in distinct), None], dtype="datetime64[D]").astype("datetime64[s]")[codes]
+    empty = np.array([*(value == "" for value in distinct), True])[codes]
+    return days, np.isnat(days) & ~empty, "not_a_date"
 
 
-def _iso(value: Any) -> str:
-    if isinstance(value, datetime.date):
-        return value.isoformat() if getattr(value, "tzinfo", None) is None else "with a time zone"
-    return value
+def _day(value: str | datetime.date) -> datetime.date | None:
+    """Return the day of a date or of ISO text, None if it is none or has a time zone."""
+    text = value if isinstance(value, str) else value.isoformat()
+    if re.fullmatch(_ISO_DATE, text) is None:
+        return None
+    try:
+        return datetime.date.fromisoformat(text[:10])
+    except ValueError:
+        return None
 
 
 def _number(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:

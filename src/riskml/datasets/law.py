@@ -169,9 +169,9 @@ STATE: dict[str, tuple[int, type]] = {
     "capital": (0, np.float32),
     "price": (0, np.float32),
     "failed": (0, np.float32),  # share of farm and business output lost
-    "struck": (0, np.int8),  # months since which officers count a disaster as recent, counting down
+    "struck": (0, np.int8),  # months for which a disaster still counts as recent
     "savings": (0, np.float32),
-    "sold": (0, np.int8),  # months since which a fire sale is recent, counting down
+    "sold": (0, np.int8),  # months for which selling capital still counts as recent
     "housing": (0, np.int8),
     "water": (0, np.int8),
     "rebuilding": (0, np.int8),

@@ -253,7 +253,7 @@ def _disasters(now: _Month) -> None:
     hit = (severity > 0) & (u["hit"] < 0.4 + 0.15 * severity + 0.15 * traits["exposed"])
     loss = hit * (0.12 + 0.22 * severity).astype(np.float32)
     s["failed"] = np.maximum(s["failed"], loss)
-    s["capital"] -= 0.9 * loss * np.float32(0.3)
+    s["capital"] -= np.float32(0.27) * loss
     s["housing"] = np.where(hit & (u["hit"] < 0.06 * severity), np.maximum(s["housing"], 3), s["housing"])
     s["struck"] = np.where(hit, 5, np.maximum(s["struck"] - 1, 0))
     now.seen["cost"] += loss

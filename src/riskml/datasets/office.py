@@ -113,6 +113,10 @@ def filed(book: Book, table: str, entries: Entries) -> pd.DataFrame:
         }
     )[kept]
     if "end_known_on" in frame:
+        # An end learned before the household was registered is entered with the rest.
+        frame["end_known_on"] = frame["end_known_on"].where(
+            ~(frame["end_known_on"] < frame["known_on"]), frame["known_on"]
+        )
         open_end = frame["end_known_on"].isna() | (frame["end_known_on"] > book.extract_on)
         frame.loc[open_end, ["end", "end_known_on"]] = np.datetime64("NaT")
     order = ["household_id", *[name for name in TABLES[table].key if name != "household_id"], "known_on"]

@@ -15,7 +15,7 @@ from trees import Trees, dictionary, explanation, keys
 from worlds import ASKED, random_tables
 
 from riskml.causes import CAUSES
-from riskml.explain import explain
+from riskml.explanation import explain
 from riskml.features import feature_dictionary
 from riskml.panel import feature_table
 from riskml.tables import Monitoring

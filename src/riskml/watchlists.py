@@ -14,7 +14,7 @@ from riskml.causes import CAUSES, cause_label
 from riskml.wording import format_points, format_risk
 
 if TYPE_CHECKING:
-    from riskml.explain import Explanation
+    from riskml.explanation import Explanation
 
 #: Points by cause, in the order of :data:`riskml.causes.CAUSES`.
 POINTS = [f"points_{cause}" for cause in CAUSES]
@@ -112,9 +112,8 @@ def watchlist_changes(previous: pd.DataFrame, current: pd.DataFrame, *, n: int |
     DataFrame
         ``household_id, area_id, change`` (``entered``, ``stayed``, ``left``), ``rank_before, rank_now, risk_before,
         risk_now`` (NaN where the table has no such household), ``change_<cause>`` (difference of the points, NaN
-        unless in both), ``cause`` (the one whose points moved most in the direction of the risk; else the first cause where there is
-        only one table), ``sentence_en, sentence_zh``. Entered first, by rank now; then stayed; then left, by
-        rank before.
+        unless in both), ``cause`` (the one whose points moved most in the direction of the risk; the first cause where
+        there is only one table), ``sentence_en, sentence_zh``. Entered first, by rank now; then stayed; then left.
 
     Raises
     ------
@@ -122,7 +121,7 @@ def watchlist_changes(previous: pd.DataFrame, current: pd.DataFrame, *, n: int |
         If a table has a household twice.
     """
     before, now = (_one_each(table, n) for table in (previous, current))
-    both = before.join(now, how="outer", lsuffix="_before", rsuffix="_now")
+    both = before.add_suffix("_before").join(now.add_suffix("_now"), how="outer")
     listed_before, listed_now = both["listed_before"].eq(True), both["listed_now"].eq(True)
     both = both[listed_before | listed_now]
     changes = pd.DataFrame(index=both.index)

@@ -46,7 +46,7 @@ def known_rows(tables, table, household, day):
     for row in sorted(versions, key=lambda row: row["known_on"]):
         if row["known_on"] < day:
             newest[tuple(row[name] for name in key)] = row
-    return [row for row in newest.values() if not row.get("withdrawn", 0) == 1]
+    return [row for row in newest.values() if row.get("withdrawn", 0) != 1]
 
 
 def line_on(tables, household, date):
@@ -70,7 +70,9 @@ def persons_on(tables, household, date, known_on):
 
 def in_lines(tables, table, row, household, name):
     """Return an amount of a record as a share of a year's line for the household."""
-    date = row["date"] if "date" in row else min(row["known_on"], row["known_on"] if pd.isna(row["end"]) else row["end"])
+    date = (
+        row["date"] if "date" in row else min(row["known_on"], row["known_on"] if pd.isna(row["end"]) else row["end"])
+    )
     yearly = line_on(tables, household, date) * persons_on(tables, household, date, row["known_on"])
     times = 12 if name in ("wage", "amount") and table in ("employment", "assistance") else 1
     return row[name] * times / yearly
@@ -136,7 +138,11 @@ def _start(day, months):
 
 
 def _event(feature, pairs, day, anyone):
-    pairs = [(row["date"], row["known_on"], value) for row, value in pairs if _start(day, feature.window) <= row["date"] < day]
+    pairs = [
+        (row["date"], row["known_on"], value)
+        for row, value in pairs
+        if _start(day, feature.window) <= row["date"] < day
+    ]
     values = [value for _, _, value in pairs]
     if feature.stat == "count":
         return float(len(values))

@@ -56,7 +56,13 @@ def test_spread_and_trend_of_large_amounts_keep_their_digits() -> None:
     days = pd.date_range("2021-01-15", periods=10, freq="30D")
     values = 1e12 + np.arange(10.0)
     tables["medical"] = pd.DataFrame(
-        {"household_id": "1000", "date": days, "known_on": days, "record_id": [f"{i}" for i in range(10)], "out_of_pocket": 1.0}
+        {
+            "household_id": "1000",
+            "date": days,
+            "known_on": days,
+            "record_id": [f"{i}" for i in range(10)],
+            "out_of_pocket": 1.0,
+        }
     ).assign(cost=values, out_of_pocket=values)
     tables["lines"] = tables["lines"].iloc[:1].assign(amount=1.0)
     tables["members"] = tables["members"].query("household_id != '1000' or member_id == '0'")
@@ -73,8 +79,10 @@ def test_standard_has_at_least_150_features_over_all_causes_with_labels_in_both_
     assert len(dictionary) >= 150
     assert set(dictionary["cause"]) == set(rk.causes.CAUSES)
     assert dictionary["name"].is_unique
-    assert (dictionary["label_en"].str.len() > 3).all() and (dictionary["label_zh"].str.len() > 1).all()
-    assert dictionary["label_en"].is_unique and dictionary["label_zh"].is_unique
+    assert (dictionary["label_en"].str.len() > 3).all()
+    assert (dictionary["label_zh"].str.len() > 1).all()
+    assert dictionary["label_en"].is_unique
+    assert dictionary["label_zh"].is_unique
     assert set(dictionary["direction"]) == {-1, 0, 1}
 
 
@@ -99,7 +107,9 @@ def test_features_of_absent_tables_are_left_out() -> None:
 def test_rows_behind_a_sum_or_count_add_up_to_it(seed: int) -> None:
     data = rk.Monitoring(worlds.random_tables(seed))
     features = tuple(
-        f for f in expand(EVERY_STATISTIC) if f.stat in ("sum", "count", "active", "active_sum", "ended", "ending", "started", "last")
+        f
+        for f in expand(EVERY_STATISTIC)
+        if f.stat in ("sum", "count", "active", "active_sum", "ended", "ending", "started", "last")
     )
     X = rk.feature_table(data, DATES, features=EVERY_STATISTIC)
     rows = rows_behind(data, X.index, [f.name for f in features], EVERY_STATISTIC)
@@ -109,7 +119,11 @@ def test_rows_behind_a_sum_or_count_add_up_to_it(seed: int) -> None:
         for (household, day), value in X[feature.name].items():
             behind = sums if feature.column and feature.stat in ("sum", "active_sum", "last") else counts
             found = behind.get((feature.name, household, day), 0.0)
-            assert found == pytest.approx(0.0 if np.isnan(value) else value, rel=1e-9, abs=1e-12), (feature.name, household, day)
+            assert found == pytest.approx(0.0 if np.isnan(value) else value, rel=1e-9, abs=1e-12), (
+                feature.name,
+                household,
+                day,
+            )
 
 
 def test_rows_behind_a_derived_feature_are_those_of_its_inputs() -> None:

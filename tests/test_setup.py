@@ -28,7 +28,9 @@ SUPPORTED = ("3.11", "3.12", "3.13")
 NEVER_PINNED = {"pip", "setuptools"}
 
 
-def run(folder: Path, *arguments: str, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, path: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a copy of ./run with only what stands in ``path`` besides the system's own tools."""
     searched = f"{path}:/usr/bin:/bin" if path else os.environ["PATH"]
     return subprocess.run(
@@ -189,7 +191,9 @@ def test_everything_installed_here_for_riskml_is_pinned():
         name = todo.pop()
         seen.add(name)
         for requirement in map(Requirement, importlib.metadata.requires(name) or []):
-            wanted = requirement.marker is None or requirement.marker.evaluate({"extra": "test" if name == "riskml" else ""})
+            wanted = requirement.marker is None or requirement.marker.evaluate(
+                {"extra": "test" if name == "riskml" else ""}
+            )
             needed = re.sub(r"[-_.]+", "-", requirement.name).lower()
             if wanted and needed not in seen:
                 todo.append(needed)
@@ -211,7 +215,11 @@ def test_a_type_checker_finds_the_types():
 
 def test_import_and_help_load_no_numeric_library():
     heavy = {"numpy", "pandas", "scipy", "sklearn", "lightgbm", "numba", "shap", "matplotlib", "pyarrow", "jinja2"}
-    for code in ("import riskml", "from riskml.cli import main; main(['--help'])", "from riskml.cli import main; main([])"):
+    for code in (
+        "import riskml",
+        "from riskml.cli import main; main(['--help'])",
+        "from riskml.cli import main; main([])",
+    ):
         script = f"import sys\n{code}\nprint('LOADED', *sorted({heavy!r} & set(sys.modules)))"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "LOADED"

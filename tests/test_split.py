@@ -13,7 +13,9 @@ import riskml as rk
 
 def rows(n_dates: int, every: int, households: int = 4) -> pd.DataFrame:
     dates = pd.date_range("2020-01-01", periods=n_dates, freq=f"{every}MS")
-    index = pd.MultiIndex.from_product([[f"{i}" for i in range(households)], dates], names=["household_id", "as_of_date"])
+    index = pd.MultiIndex.from_product(
+        [[f"{i}" for i in range(households)], dates], names=["household_id", "as_of_date"]
+    )
     return pd.DataFrame({"a": np.arange(len(index), dtype=float)}, index=index)
 
 
@@ -31,7 +33,8 @@ def test_no_training_outcome_reaches_into_the_test_block(n_dates: int, every: in
     tested = np.concatenate([test for _, test in folds])
     assert len(tested) == len(set(tested))
     for train, test in folds:
-        assert len(train) and len(test)
+        assert len(train)
+        assert len(test)
         assert (dates[train] + pd.DateOffset(months=horizon)).max() <= dates[test].min()
 
 
@@ -42,7 +45,9 @@ def test_households_are_kept_on_one_side_on_request() -> None:
     for train, test in rk.TemporalSplit(2, horizon_months=6, households_apart=True).split(X):
         assert not set(X.index[train].get_level_values(0)) & set(X.index[test].get_level_values(0))
     y = pd.Series(0.0, index=X.index)
-    X_train, X_test, _, _ = rk.temporal_train_test_split(X, y, test_from="2021-01-01", horizon_months=6, households_apart=True)
+    X_train, X_test, _, _ = rk.temporal_train_test_split(
+        X, y, test_from="2021-01-01", horizon_months=6, households_apart=True
+    )
     assert set(X_train.index.get_level_values(0)) == {"0"}
     assert "0" not in set(X_test.index.get_level_values(0))
 
@@ -53,11 +58,14 @@ def test_rows_whose_outcome_is_still_open_at_the_split_are_on_neither_side() -> 
     X_train, X_test, y_train, y_test = rk.temporal_train_test_split(X, y, test_from="2021-01-01", horizon_months=6)
     assert X_train.index.get_level_values(1).max() == pd.Timestamp("2020-07-01")
     assert X_test.index.get_level_values(1).min() == pd.Timestamp("2021-01-01")
-    assert y_train.index.equals(X_train.index) and y_test.index.equals(X_test.index)
+    assert y_train.index.equals(X_train.index)
+    assert y_test.index.equals(X_test.index)
 
 
 def test_too_few_dates_are_refused_with_the_numbers() -> None:
-    with pytest.raises(ValueError, match=r"needs 9 as-of dates from 2022-01-01 on but X has 0\. Lower n_splits or add dates"):
+    with pytest.raises(
+        ValueError, match=r"needs 9 as-of dates from 2022-01-01 on but X has 0\. Lower n_splits or add dates"
+    ):
         list(rk.TemporalSplit(9, horizon_months=24).split(rows(4, 3)))
 
 

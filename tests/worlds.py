@@ -29,18 +29,37 @@ def random_tables(seed: int, n_households: int = 8, n_months: int = 30, rate: fl
         "members": _members(rng, households),
         "incomes": _incomes(rng, households, n_months),
         "medical": _events(
-            rng, households, n_months, rate,
-            cost=lambda n: rng.lognormal(7, 1, n), out_of_pocket=lambda n: _missing(rng, rng.lognormal(6, 1, n)), serious=lambda n: rng.integers(0, 2, n),
+            rng,
+            households,
+            n_months,
+            rate,
+            cost=lambda n: rng.lognormal(7, 1, n),
+            out_of_pocket=lambda n: _missing(rng, rng.lognormal(6, 1, n)),
+            serious=lambda n: rng.integers(0, 2, n),
         ),
         "production": _events(
-            rng, households, n_months, rate / 3,
-            loss=lambda n: _missing(rng, rng.lognormal(6, 1, n)), price_change=lambda n: _missing(rng, rng.normal(0, 0.3, n)),
+            rng,
+            households,
+            n_months,
+            rate / 3,
+            loss=lambda n: _missing(rng, rng.lognormal(6, 1, n)),
+            price_change=lambda n: _missing(rng, rng.normal(0, 0.3, n)),
         ),
         "employment": _spells(rng, households, n_months, "employment"),
         "assistance": _spells(rng, households, n_months, "assistance"),
-        "housing": _events(rng, households, n_months, 1.5, key="date", grade=lambda n: rng.integers(1, 5, n), rooms=lambda n: rng.integers(1, 5, n)),
+        "housing": _events(
+            rng,
+            households,
+            n_months,
+            1.5,
+            key="date",
+            grade=lambda n: rng.integers(1, 5, n),
+            rooms=lambda n: rng.integers(1, 5, n),
+        ),
     }
-    areas = _events(rng, households, n_months, 0.6, severity=lambda n: rng.integers(1, 4, n), loss=lambda n: rng.lognormal(7, 1, n))
+    areas = _events(
+        rng, households, n_months, 0.6, severity=lambda n: rng.integers(1, 4, n), loss=lambda n: rng.lognormal(7, 1, n)
+    )
     areas["kind"] = rng.choice(["flood", "fire", "hail"], len(areas))
     whole = rng.random(len(areas)) < 0.3
     areas["area_id"] = np.where(whole, "52", "")
@@ -81,7 +100,9 @@ def _on_edges(rng: np.random.Generator, dates: pd.Series) -> pd.Series:
 def _on_asked(rng: np.random.Generator, known_on: pd.Series) -> pd.Series:
     """Move one day in four to the next as-of date or the day before it."""
     place = ASKED.searchsorted(known_on)
-    asked = pd.Series(ASKED[np.minimum(place, len(ASKED) - 1)]) - rng.integers(0, 2, len(known_on)).astype("timedelta64[D]")
+    asked = pd.Series(ASKED[np.minimum(place, len(ASKED) - 1)]) - rng.integers(0, 2, len(known_on)).astype(
+        "timedelta64[D]"
+    )
     return known_on.where((asked < known_on) | (rng.random(len(known_on)) < 0.75), asked)
 
 
@@ -97,7 +118,9 @@ def _corrected(rng: np.random.Generator, frame: pd.DataFrame, change: tuple[str,
     return pd.concat([frame, again], ignore_index=True)
 
 
-def _events(rng: np.random.Generator, households: list[str], n_months: int, rate: float, key: str = "record_id", **columns) -> pd.DataFrame:
+def _events(
+    rng: np.random.Generator, households: list[str], n_months: int, rate: float, key: str = "record_id", **columns
+) -> pd.DataFrame:
     n = rng.poisson(rate * len(households))
     date = FIRST + rng.integers(0, n_months * 30, n).astype("timedelta64[D]")
     frame = pd.DataFrame({"household_id": rng.choice(households, n), "date": date})
@@ -115,7 +138,10 @@ def _events(rng: np.random.Generator, households: list[str], n_months: int, rate
 
 def _incomes(rng: np.random.Generator, households: list[str], n_months: int) -> pd.DataFrame:
     ends = pd.date_range(FIRST, periods=n_months, freq="ME")
-    frame = pd.DataFrame([(h, d) for h in households for d in ends[: rng.choice([6, n_months])] if rng.random() < 0.9], columns=["household_id", "date"])
+    frame = pd.DataFrame(
+        [(h, d) for h in households for d in ends[: rng.choice([6, n_months])] if rng.random() < 0.9],
+        columns=["household_id", "date"],
+    )
     n = len(frame)
     level = dict(zip(households, rng.lognormal(6.3, 0.5, len(households)), strict=True))
     frame["known_on"] = frame["date"] + _delay(rng, n)
@@ -130,7 +156,13 @@ def _members(rng: np.random.Generator, households: list[str]) -> pd.DataFrame:
     rows = []
     for household in households:
         for person in range(rng.integers(1, 6)):
-            start = FIRST - pd.Timedelta(days=900) if person == 0 else FIRST - pd.Timedelta(days=int(rng.integers(0, 300))) if rng.random() < 0.8 else FIRST + pd.Timedelta(days=int(rng.integers(0, 700)))
+            start = (
+                FIRST - pd.Timedelta(days=900)
+                if person == 0
+                else FIRST - pd.Timedelta(days=int(rng.integers(0, 300)))
+                if rng.random() < 0.8
+                else FIRST + pd.Timedelta(days=int(rng.integers(0, 700)))
+            )
             known = start if person == 0 else start + pd.Timedelta(days=int(rng.integers(0, 60)))
             row = {
                 "household_id": household,
@@ -148,9 +180,15 @@ def _members(rng: np.random.Generator, households: list[str]) -> pd.DataFrame:
             }
             rows.append(row)
             if person and rng.random() < 0.3:
-                changed = {**row, "chronic": 1.0 - row["chronic"], "known_on": known + pd.Timedelta(days=int(rng.integers(1, 500)))}
+                changed = {
+                    **row,
+                    "chronic": 1.0 - row["chronic"],
+                    "known_on": known + pd.Timedelta(days=int(rng.integers(1, 500))),
+                }
                 if rng.random() < 0.5:
-                    changed["end"] = max(changed["known_on"] - pd.Timedelta(days=int(rng.integers(0, 60))), row["start"])
+                    changed["end"] = max(
+                        changed["known_on"] - pd.Timedelta(days=int(rng.integers(0, 60))), row["start"]
+                    )
                 rows.append(changed)
     return pd.DataFrame(rows)
 
@@ -160,7 +198,9 @@ def _spells(rng: np.random.Generator, households: list[str], n_months: int, tabl
     start = pd.Series(FIRST + rng.integers(-200, n_months * 30, n).astype("timedelta64[D]"))
     length = rng.integers(10, 500, n).astype("timedelta64[D]")
     open_ended = rng.random(n) < 0.3
-    frame = pd.DataFrame({"household_id": rng.choice(households, n), "start": start, "end": (start + length).where(~open_ended)})
+    frame = pd.DataFrame(
+        {"household_id": rng.choice(households, n), "start": start, "end": (start + length).where(~open_ended)}
+    )
     frame["known_on"] = frame["start"] + rng.integers(-10, 60, n).astype("timedelta64[D]")
     learned = ~open_ended & (rng.random(n) < 0.6)
     frame["end_known_on"] = (frame["end"] + rng.integers(0, 200, n).astype("timedelta64[D]")).where(learned)

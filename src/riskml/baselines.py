@@ -35,7 +35,8 @@ TRIGGERS: tuple[tuple[str, str, float], ...] = (
 class TriggerRules(ClassifierMixin, BaseEstimator):
     """Single-indicator triggers: a household is listed when a threshold on one bureau's data is passed.
 
-    The score is the number of triggers that fired; among equals the larger breach of the welfare threshold counts first, as an officer
+    The score is the number of triggers that fired; among equals the larger breach of the welfare threshold counts
+    first, as an officer
     would. Triggers whose feature is absent are left out (``left_out_``).
 
     Parameters
@@ -174,7 +175,17 @@ def rivals() -> dict[str, Any]:
 
 def _traits(X: pd.DataFrame) -> list[str]:
     """Return the columns that an enumerator can see: no income, no support received."""
-    money = ("income", "welfare", "support", "job_wages", "neighbours", "medical_share", "schooling_share", "production_loss_share", "medical_over")
+    money = (
+        "income",
+        "welfare",
+        "support",
+        "job_wages",
+        "neighbours",
+        "medical_share",
+        "schooling_share",
+        "production_loss_share",
+        "medical_over",
+    )
     return [name for name in X.columns if not str(name).startswith(money)]
 
 

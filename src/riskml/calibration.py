@@ -24,7 +24,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 #: How far slopes lie from 1 and the level of one year from that of the year before, as standard deviations in log-odds.
-#: The second is what the Argentine panel shows (base rates of 8 to 17 % in three years). With many events they matter little.
+#: The second is what the Argentine panel shows (base rates of 8 to 17 % in three years). With many events they matter
+#: little.
 PRIOR_SLOPE_SD, PRIOR_LEVEL_SD = 0.25, 0.3
 SLOPE_LIMITS = (0.2, 5.0)
 #: Fewer returns than this teach nothing about calibration.
@@ -188,7 +189,12 @@ def fit_affine(
 
 
 def _newton(
-    design: FloatArray, y: IntArray, weight: FloatArray, prior: FloatArray, precision: FloatArray, offset: float | FloatArray = 0.0
+    design: FloatArray,
+    y: IntArray,
+    weight: FloatArray,
+    prior: FloatArray,
+    precision: FloatArray,
+    offset: float | FloatArray = 0.0,
 ) -> FloatArray:
     """Return the posterior mode of a logistic regression with independent normal priors."""
     found = prior.copy()
@@ -287,7 +293,11 @@ def _with_level(known: Calibration, rows: Rows, margin: FloatArray, horizon_mont
         sd = _level_sd(rows, z, overall, horizon_months)
     level, error = _level(rows, z, newest, overall, PRIOR_LEVEL_SD)
     return replace(
-        known, intercept=level, level_se=error, level_sd=sd, centre=float(np.average(margin[newest], weights=rows.weight[newest]))
+        known,
+        intercept=level,
+        level_se=error,
+        level_sd=sd,
+        centre=float(np.average(margin[newest], weights=rows.weight[newest])),
     )
 
 

@@ -277,7 +277,8 @@ def evidence_of(data: Monitoring, model: RiskClassifier, listed: pd.DataFrame) -
 def figures_text(figures: pd.DataFrame) -> str:
     """Return a table of figures as text: one line a model, ``value (lower to upper)`` of the figures that rank."""
     shown = figures[figures["figure"].isin(_SHOWN) | figures["figure"].str.startswith("recall@")]
-    cells = [f"{row.value:.3f} ({row.lower:.3f} to {row.upper:.3f})" for row in shown.itertuples()]
+    numbers = shown[["value", "lower", "upper"]].to_numpy()
+    cells = ["-" if v != v else f"{v:.3f} ({low:.3f} to {high:.3f})" for v, low, high in numbers]
     table = shown.assign(cell=cells).pivot(index="model", columns="figure", values="cell")
     return table.loc[shown["model"].unique(), shown["figure"].unique()].rename_axis(None).to_string()
 

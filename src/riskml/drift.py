@@ -30,8 +30,10 @@ def drift_table(
     Returns
     -------
     DataFrame
-        ``feature, psi`` (population stability index; 0 no shift), ``ks`` (Kolmogorov-Smirnov distance of the present values; NaN if
-        one side has none), ``missing_before, missing_now, mean_before, mean_now, importance`` (share of gain; NaN without model), ``matters``
+        ``feature, psi`` (population stability index; 0 no shift), ``ks`` (Kolmogorov-Smirnov distance of the present
+        values; NaN if
+        one side has none), ``missing_before, missing_now, mean_before, mean_now, importance`` (share of gain; NaN
+        without model), ``matters``
         (psi above 0.25 and, with a model, at least one in a hundred of the gain).
 
     Raises
@@ -48,7 +50,11 @@ def drift_table(
     names = [name for name in reference.columns if name in set(current.columns)]
     if not names or not len(reference) or not len(current):
         raise ValueError("reference and current need rows and at least one column in common")
-    gain = {} if model is None else dict(zip(model.dictionary_["name"], model.booster_.feature_importance("gain"), strict=True))
+    gain = (
+        {}
+        if model is None
+        else dict(zip(model.dictionary_["name"], model.booster_.feature_importance("gain"), strict=True))
+    )
     whole = sum(gain.values()) or 1.0
     rows = []
     for name in names:
@@ -73,7 +79,11 @@ def drift_table(
 
 
 def _stability(before: NDArray[np.float64], now: NDArray[np.float64], n_bins: int) -> float:
-    edges = np.unique(np.nanquantile(before, np.linspace(0, 1, n_bins + 1)[1:-1])) if (~np.isnan(before)).any() else np.array([])
+    edges = (
+        np.unique(np.nanquantile(before, np.linspace(0, 1, n_bins + 1)[1:-1]))
+        if (~np.isnan(before)).any()
+        else np.array([])
+    )
     shares = []
     for values in (before, now):
         place = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="right"))

@@ -32,7 +32,8 @@ class Meaning:
     cause : str
         One of :data:`riskml.causes.CAUSES`.
     unit : str
-        ``lines`` (poverty lines: for a sum the share of a year's line), ``share``, ``count``, ``months``, ``days``, ``grade``, ``flag``,
+        ``lines`` (poverty lines: for a sum the share of a year's line), ``share``, ``count``, ``months``, ``days``,
+        ``grade``, ``flag``,
         ``years`` or ``number``.
     direction : int
         1 if more of it raises the risk, -1 if it lowers it, 0 if unknown.
@@ -271,7 +272,8 @@ def feature_dictionary(features: Sequence[Declaration] | None = None) -> pd.Data
     -------
     DataFrame
         ``name, cause, unit, direction`` (1 more of it raises the risk, -1 lowers it, 0 unknown), ``window``
-        (months back; infinite: all history; NaN: the state on the day), ``table, column, stat, label_en, label_zh, actionable,
+        (months back; infinite: all history; NaN: the state on the day), ``table, column, stat, label_en, label_zh,
+        actionable,
         sensitive``.
 
     Examples

@@ -60,7 +60,8 @@ def targeting_errors(
     -------
     DataFrame
         One row a group: ``group, n, events, listed`` (weighted), ``exclusion_error`` (share of returns the list misses;
-        NaN without returns), ``inclusion_error`` (share of the list that does not return; NaN if nobody is listed), each with ``_low, _high``
+        NaN without returns), ``inclusion_error`` (share of the list that does not return; NaN if nobody is listed),
+        each with ``_low, _high``
         (ties) and ``_lower, _upper`` (95 % interval).
 
     Raises
@@ -93,8 +94,14 @@ def targeting_errors(
         row: dict[str, Any] = {"group": name, "n": int(inside.sum()), "events": int(y_[inside].sum())}
         row["listed"] = estimate[i, 6]
         for k, figure in enumerate(("exclusion_error", "inclusion_error")):
-            row |= {figure: estimate[i, 3 * k], f"{figure}_low": estimate[i, 3 * k + 1], f"{figure}_high": estimate[i, 3 * k + 2]}
-            row[f"{figure}_lower"], row[f"{figure}_upper"] = _interval(None if sampled is None else sampled[:, i, 3 * k])
+            row |= {
+                figure: estimate[i, 3 * k],
+                f"{figure}_low": estimate[i, 3 * k + 1],
+                f"{figure}_high": estimate[i, 3 * k + 2],
+            }
+            row[f"{figure}_lower"], row[f"{figure}_upper"] = _interval(
+                None if sampled is None else sampled[:, i, 3 * k]
+            )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -105,7 +112,8 @@ def targeting_curve(y: ArrayLike, risk: ArrayLike, *, sample_weight: ArrayLike |
     Returns
     -------
     DataFrame
-        ``quota`` (share of households listed), ``found`` (share of returns on the list), ``precision``; one row a distinct risk, and the
+        ``quota`` (share of households listed), ``found`` (share of returns on the list), ``precision``; one row a
+        distinct risk, and the
         empty list first. Ties enter together.
 
     Examples
@@ -129,7 +137,8 @@ def calibration_table(
     Returns
     -------
     DataFrame
-        One row a bin, lowest risk first: ``n, expected`` (mean risk), ``observed`` (share that returned), ``observed_lower,
+        One row a bin, lowest risk first: ``n, expected`` (mean risk), ``observed`` (share that returned),
+        ``observed_lower,
         observed_upper`` (95 % Wilson interval on the number of rows). Equal risks stay in one bin.
 
     Examples
@@ -148,7 +157,10 @@ def calibration_table(
     for number in np.unique(bins):
         inside = bins == number
         n, observed = int(inside.sum()), float(np.average(y_[inside], weights=weight[inside]))
-        middle, reach = (observed + 1.92 / n) / (1 + 3.84 / n), 1.96 * np.sqrt(observed * (1 - observed) / n + 0.96 / n**2)
+        middle, reach = (
+            (observed + 1.92 / n) / (1 + 3.84 / n),
+            1.96 * np.sqrt(observed * (1 - observed) / n + 0.96 / n**2),
+        )
         rows.append(
             {
                 "n": n,
@@ -191,9 +203,12 @@ def evaluate(
     Returns
     -------
     DataFrame
-        One row a group, model and figure: ``group, model, figure, value, lower, upper`` (95 %), ``difference`` (reference less this model),
-        ``difference_lower, difference_upper`` (paired: the same draws), ``n, events``. Figures: ``auroc, average_precision,
-        brier, log_loss, calibration_slope, calibration_intercept`` (NaN for rankings), ``recall@5%`` and so on (list of the whole district). NaN where a
+        One row a group, model and figure: ``group, model, figure, value, lower, upper`` (95 %), ``difference``
+        (reference less this model),
+        ``difference_lower, difference_upper`` (paired: the same draws), ``n, events``. Figures: ``auroc,
+        average_precision,
+        brier, log_loss, calibration_slope, calibration_intercept`` (NaN for rankings), ``recall@5%`` and so on (list
+        of the whole district). NaN where a
         group has no return or nothing else.
 
     Raises
@@ -265,7 +280,9 @@ def _checked(y: ArrayLike, risk: ArrayLike, weight: ArrayLike | None) -> tuple[F
     y_, risk_ = np.asarray(y, dtype=np.float64), np.asarray(risk, dtype=np.float64)
     weight_ = np.ones(len(y_)) if weight is None else np.asarray(weight, dtype=np.float64)
     if not len(y_) == len(risk_) == len(weight_):
-        raise ValueError(f"y, risk and sample_weight must be of one length, got {len(y_)}, {len(risk_)}, {len(weight_)}")
+        raise ValueError(
+            f"y, risk and sample_weight must be of one length, got {len(y_)}, {len(risk_)}, {len(weight_)}"
+        )
     if not np.isin(y_, (0, 1)).all():
         raise ValueError("y must be 0 or 1; leave out rows whose outcome was not observed")
     if np.isnan(risk_).any() or np.isnan(weight_).any():
@@ -289,7 +306,7 @@ def _interval(sampled: FloatArray | None) -> tuple[float, float]:
 
 
 def _listed(y: FloatArray, risk: FloatArray, weight: FloatArray, quota: float) -> FloatArray:
-    """Return the part of each row that is on the list: expected, with returns last and first among ties, shape (3, n)."""
+    """Return the part of each row that is on the list: expected, returns last, returns first among ties."""
     size = quota * weight.sum() if quota < 1 else float(quota)
     order = np.argsort(-risk, kind="stable")
     before = np.cumsum(weight[order]) - weight[order]

@@ -124,7 +124,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array, shape (n_rows, n_features)
-            Features, NaN where missing; indexed by ``(household_id, as_of_date)`` as :func:`riskml.training_set` gives them.
+            Features, NaN where missing; indexed by ``(household_id, as_of_date)`` as :func:`riskml.training_set`
+            gives them.
         y : Series or array, shape (n_rows,)
             Labels of two classes.
         sample_weight : array, shape (n_rows,), optional
@@ -143,13 +144,17 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         if self.num_leaves > 31 or not 0 < self.max_depth <= 8:
             raise ValueError("trees have at most 31 leaves and depth 8, so that explanations stay exact and fast")
         if isinstance(y, pd.Series) and y.isna().any():
-            raise ValueError(f"y is missing in {int(y.isna().sum())} rows; leave out rows whose outcome was not observed")
+            raise ValueError(
+                f"y is missing in {int(y.isna().sum())} rows; leave out rows whose outcome was not observed"
+            )
         frame = X if isinstance(X, pd.DataFrame) else None
         values, labels = validate_data(self, X, y, ensure_all_finite="allow-nan", dtype=np.float64)
         check_classification_targets(labels)
         weight = _check_sample_weight(sample_weight, values, dtype=np.float64)
         if type_of_target(labels) != "binary":
-            raise ValueError(f"Only binary classification is supported. The type of the target is {type_of_target(labels)}.")
+            raise ValueError(
+                f"Only binary classification is supported. The type of the target is {type_of_target(labels)}."
+            )
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("y holds one class only; both returned and not returned are needed")
@@ -195,7 +200,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
     def risk_interval(self, X: pd.DataFrame, *, coverage: float = 0.9) -> pd.DataFrame:
         """Return how far the probability itself is known.
 
-        The interval is that of the calibration line (delta method, households as clusters): with ``coverage`` it holds the
+        The interval is that of the calibration line (delta method, households as clusters): with ``coverage`` it
+        holds the
         share of returns among households of the same score in the periods the calibration was learned on. It
         says nothing of one household's fate, and a world that has moved since is outside it.
 
@@ -292,7 +298,10 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         if index is not None:
             dates = pd.DatetimeIndex(index.get_level_values("as_of_date"))
             summary["households"] = int(index.get_level_values(0).nunique())
-            summary["first_as_of_date"], summary["last_as_of_date"] = f"{dates.min():%Y-%m-%d}", f"{dates.max():%Y-%m-%d}"
+            summary["first_as_of_date"], summary["last_as_of_date"] = (
+                f"{dates.min():%Y-%m-%d}",
+                f"{dates.max():%Y-%m-%d}",
+            )
         self.fit_summary_ = summary
 
 
@@ -301,7 +310,8 @@ def calibration_line(
 ) -> tuple[FloatArray, FloatArray]:
     """Return slope and intercept of the logistic regression of y on a margin, and their covariance.
 
-    Cox's recalibration: log-odds = slope x margin + intercept, by maximum likelihood (Newton's steps); the covariance is the sandwich
+    Cox's recalibration: log-odds = slope x margin + intercept, by maximum likelihood (Newton's steps); the covariance
+    is the sandwich
     estimate with clusters.
 
     Returns

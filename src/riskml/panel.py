@@ -37,7 +37,8 @@ def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by ``(household_id, as_of_date)``, sorted: ``area_id``, ``welfare`` (lines), ``weight`` (survey weight, 1 where
+        Indexed by ``(household_id, as_of_date)``, sorted: ``area_id``, ``welfare`` (lines), ``weight`` (survey
+        weight, 1 where
         there is none).
 
     Raises
@@ -106,8 +107,10 @@ def outcome_labels(
 
     Only welfare records dated on or after the as-of date count, in their newest version. With
     ``h`` the day ``horizon_months`` later and ``w`` the smaller of ``data.welfare_months`` and ``horizon_months``:
-    ``"at_horizon"`` judges the mean welfare (weighted by months) of the records dated from ``w`` months before ``h`` up to the day before ``h``;
-    ``"any"`` judges the same for every end of a record inside the horizon and asks whether one of them is below the line.
+    ``"at_horizon"`` judges the mean welfare (weighted by months) of the records dated from ``w`` months before ``h``
+    up to the day before ``h``;
+    ``"any"`` judges the same for every end of a record inside the horizon and asks whether one of them is below the
+    line.
     A judgement needs records that cover at least half of ``w``, the newest of them within the second half
     before the judging day (``at_horizon``).
 
@@ -147,7 +150,7 @@ def outcome_labels(
     welfare = frame["welfare_net" if net_of_assistance else "welfare"].to_numpy(dtype=np.float64)
     months = frame["months"].to_numpy(dtype=np.float64)
     records = windows.arrange(
-        data.household_ids.get_indexer(frame["household_id"]).astype(np.int64),
+        data.household_ids.get_indexer(pd.Index(frame["household_id"])).astype(np.int64),
         len(data.household_ids),
         date=windows.days(frame["date"]),
         known=windows.days(frame["known_on"]),
@@ -219,13 +222,14 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
     first = dates.min() - pd.DateOffset(days=1) + pd.DateOffset(months=data.welfare_months // 2)
     last = dates.max() + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
     day = last.replace(day=1)
-    found = []
+    found: list[pd.Timestamp] = []
     while day > first or (not found and day >= first):
         found.append(day)
         day = day - pd.DateOffset(months=every_months)
     if not found:
         raise ValueError(
-            f"welfare records from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} are too short for half a judging period of "
+            f"welfare records from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} are too short "
+            f"for half a judging period of "
             f"{data.welfare_months} months and a horizon of {horizon_months}"
         )
     return [pd.Timestamp(day) for day in reversed(found)]
@@ -275,8 +279,8 @@ def _dates(as_of_dates: Iterable[object]) -> pd.DatetimeIndex:
     given = [as_of_dates] if isinstance(as_of_dates, str | pd.Timestamp) else list(as_of_dates)
     if not given:
         raise ValueError("as_of_dates is empty; give at least one date")
-    dates = pd.DatetimeIndex(pd.to_datetime(given)).normalize().unique().sort_values()
-    return dates.astype("datetime64[s]")
+    dates = pd.DatetimeIndex([pd.Timestamp(day) for day in given]).normalize().unique().sort_values()  # type: ignore[arg-type]
+    return pd.DatetimeIndex(dates.astype("datetime64[s]"))
 
 
 def _multi(index: pd.Index) -> pd.MultiIndex:

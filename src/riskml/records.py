@@ -234,7 +234,7 @@ def _arrays(
     data: Monitoring, frame: pd.DataFrame, values: Sequence[tuple[str | None, tuple[Condition, ...]]]
 ) -> windows.Records:
     """Return the kernel's arrays of a table with one value column per (column, conditions)."""
-    household = data.household_ids.get_indexer(frame["household_id"]).astype(np.int64)
+    household = data.household_ids.get_indexer(pd.Index(frame["household_id"])).astype(np.int64)
     matrix = np.empty((len(frame), len(values)))
     for i, (column, where) in enumerate(values):
         matrix[:, i] = _value(frame, column, where)
@@ -322,7 +322,7 @@ def _rows_of(data: Monitoring, feature: Feature, index: pd.MultiIndex) -> pd.Dat
     date = rows["start"] if "start" in rows else rows["date"]
     value = rows["value"] if feature.column is not None else np.nan
     rows = rows.assign(table=feature.table, date=date, column=feature.column or "", value=value)
-    return rows if "end" in rows else rows.assign(end=pd.NaT)
+    return rows if "end" in rows else rows.assign(end=np.datetime64("NaT", "s"))
 
 
 def _edge(day: pd.Series, months: float) -> pd.Series:
@@ -337,7 +337,8 @@ def _event_rows(feature: Feature, rows: pd.DataFrame) -> pd.DataFrame:
         return rows.sort_values(["date", "known_on"], kind="stable").groupby(["household_id", "as_of_date"]).tail(1)
     if feature.stat in ("max", "min"):
         keys = [rows["household_id"], rows["as_of_date"]]
-        return rows[rows["value"] == rows["value"].groupby(keys).transform(feature.stat)]
+        values = rows["value"].groupby(keys)
+        return rows[rows["value"] == values.transform("max" if feature.stat == "max" else "min")]
     return rows
 
 

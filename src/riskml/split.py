@@ -13,7 +13,8 @@ from sklearn.model_selection import BaseCrossValidator
 class TemporalSplit(BaseCrossValidator):
     """Train on the past, test on what comes after, with the horizon in between.
 
-    The last as-of dates are cut into ``n_splits`` test blocks of consecutive dates, as even as they can be. A fold trains on
+    The last as-of dates are cut into ``n_splits`` test blocks of consecutive dates, as even as they can be. A fold
+    trains on
     every row whose outcome lay wholly before its test block: as-of date plus horizon not after the block's
     first date.
 
@@ -29,7 +30,8 @@ class TemporalSplit(BaseCrossValidator):
     Examples
     --------
     >>> dates = pd.date_range("2021-01-01", periods=6, freq="6MS")
-    >>> X = pd.DataFrame({"a": range(6)}, index=pd.MultiIndex.from_product([["1"], dates], names=["household_id", "as_of_date"]))
+    >>> index = pd.MultiIndex.from_product([["1"], dates], names=["household_id", "as_of_date"])
+    >>> X = pd.DataFrame({"a": range(6)}, index=index)
     >>> for train, test in TemporalSplit(n_splits=2, horizon_months=12).split(X):
     ...     print(train, test)
     [0 1] [3]
@@ -60,7 +62,8 @@ class TemporalSplit(BaseCrossValidator):
         testable = distinct[distinct >= distinct[0] + pd.DateOffset(months=self.horizon_months)]
         if len(testable) < self.n_splits:
             raise ValueError(
-                f"TemporalSplit(n_splits={self.n_splits}, horizon_months={self.horizon_months}) needs {self.n_splits} as-of "
+                f"TemporalSplit(n_splits={self.n_splits}, horizon_months={self.horizon_months}) needs "
+                f"{self.n_splits} as-of "
                 f"dates from {distinct[0] + pd.DateOffset(months=self.horizon_months):%Y-%m-%d} on but X has "
                 f"{len(testable)}. Lower n_splits or add dates."
             )
@@ -117,7 +120,8 @@ def temporal_train_test_split(
         train &= ~np.asarray(household.isin(household[test]))
     if not train.any() or not test.any():
         raise ValueError(
-            f"test_from {start:%Y-%m-%d} with a horizon of {horizon_months} months leaves {int(train.sum())} training and "
+            f"test_from {start:%Y-%m-%d} with a horizon of {horizon_months} months leaves "
+            f"{int(train.sum())} training and "
             f"{int(test.sum())} test rows; X has as-of dates from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}"
         )
     return X[train], X[test], y[train], y[test]

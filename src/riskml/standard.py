@@ -7,6 +7,8 @@ out-of-pocket spending raises the risk, more able members lower it) and are 0 wh
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from riskml.contract import ACCIDENTS, MEASURES
@@ -227,9 +229,15 @@ _INCOME: tuple[Declaration, ...] = (
 
 def _source(column: str, cause: str, label_en: str, label_zh: str) -> tuple[Declaration, ...]:
     """Return level, recent level, share and change of one source of income."""
-    common = {"cause": cause, "table": "incomes", "direction": -1}
+    common: dict[str, Any] = {"cause": cause, "table": "incomes", "direction": -1}
     name = f"income_{column}"
-    meaning = {"cause": cause, "unit": "lines", "direction": -1, "label_en": label_en, "label_zh": label_zh}
+    meaning: dict[str, Any] = {
+        "cause": cause,
+        "unit": "lines",
+        "direction": -1,
+        "label_en": label_en,
+        "label_zh": label_zh,
+    }
     return (
         Window("incomes", column, months=(3, 12), stats=("mean",), name=name, **meaning),  # type: ignore[arg-type]
         Derived(

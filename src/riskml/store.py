@@ -121,7 +121,8 @@ def load_model(folder: str | Path) -> RiskClassifier:
     Raises
     ------
     ModelRefused
-        If there is no bundle, a file is missing, damaged, foreign or unexpected, or its structure is not that of a model
+        If there is no bundle, a file is missing, damaged, foreign or unexpected, or its structure is not that of a
+        model
         riskml writes.
     """
     bundle = _bundle(Path(folder))
@@ -142,7 +143,9 @@ def load_model(folder: str | Path) -> RiskClassifier:
             raise ValueError("feature names are not distinct")
         check_booster_text(text, len(dictionary), settings)
     except (KeyError, TypeError, ValueError) as error:
-        raise _refused(bundle, f"its structure is not that of a model riskml writes ({error})", f"结构不符合要求（{error}）") from error
+        raise _refused(
+            bundle, f"its structure is not that of a model riskml writes ({error})", f"结构不符合要求（{error}）"
+        ) from error
     model.booster_ = lgb.Booster(model_str=text, params={"verbose": -1})
     model.calibration_, model.calibration_covariance_ = line, covariance
     model.calibration_source_, model.fit_summary_ = calibration["source"], calibration["summary"]
@@ -167,9 +170,11 @@ def check_fits(model: RiskClassifier, X: pd.DataFrame) -> None:
         tables = ", ".join(sorted({table for table in missing["table"] if table})) or "unknown"
         first = missing["name"].iloc[0]
         raise ModelRefused(
-            f"模型所用的 {len(missing)} 个特征在数据中不存在（首个：{first}；涉及数据表：{tables}）。请补充这些表，或重新训练模型。"
+            f"模型所用的 {len(missing)} 个特征在数据中不存在（首个：{first}；涉及数据表：{tables}）。"
+            "请补充这些表，或重新训练模型。"
             if language() == "zh"
-            else f"The model was trained on {len(missing)} features the data do not have (first: {first}; tables: {tables}). "
+            else f"The model was trained on {len(missing)} features the data do not have "
+            f"(first: {first}; tables: {tables}). "
             "Supply these tables, or train a model without them."
         )
 
@@ -192,7 +197,10 @@ def check_booster_text(text: str, n_features: int, settings: Mapping[str, Any]) 
             raise ValueError(f"{key} is {keys.get(key)!r}, not {value!r}")
     if keys.get("objective") != "binary sigmoid:1" or int(keys.get("max_feature_idx", -1)) != n_features - 1:
         raise ValueError("objective or number of features is another")
-    if len(keys.get("feature_names", "").split()) != n_features or len(keys.get("feature_infos", "").split()) != n_features:
+    if (
+        len(keys.get("feature_names", "").split()) != n_features
+        or len(keys.get("feature_infos", "").split()) != n_features
+    ):
         raise ValueError("feature names or infos are of another number")
     if len(trees) != len(keys.get("tree_sizes", "").split()) or not trees:
         raise ValueError("number of trees is another than the header says")
@@ -249,7 +257,11 @@ def _check_children(left: np.ndarray, right: np.ndarray, leaves: int, number: in
 def _bundle(folder: Path) -> Path:
     if (folder / "manifest.json").is_file():
         return folder
-    found = sorted(path for path in folder.glob("*-????????") if (path / "manifest.json").is_file()) if folder.is_dir() else []
+    found = (
+        sorted(path for path in folder.glob("*-????????") if (path / "manifest.json").is_file())
+        if folder.is_dir()
+        else []
+    )
     if not found:
         raise _refused(folder, "there is no model bundle (no manifest.json)", "没有模型包（缺少 manifest.json）")
     return found[-1]
@@ -261,14 +273,20 @@ def _verified(bundle: Path) -> dict[str, bytes]:
     expected = {*FILES, "manifest.json"}
     if names != expected:
         odd = sorted(names ^ expected)
-        raise _refused(bundle, f"files are missing or do not belong: {', '.join(odd)}", f"文件缺失或多余：{'、'.join(odd)}")
+        raise _refused(
+            bundle, f"files are missing or do not belong: {', '.join(odd)}", f"文件缺失或多余：{'、'.join(odd)}"
+        )
     bodies = {name: (bundle / name).read_bytes() for name in expected}
     manifest = _parsed(bodies, "manifest.json", dict)
     if manifest.get("format") != _FORMAT or not isinstance(manifest.get("files"), dict):
-        raise _refused(bundle, "manifest.json is not of this version of riskml", "manifest.json 不是本版本 riskml 的格式")
+        raise _refused(
+            bundle, "manifest.json is not of this version of riskml", "manifest.json 不是本版本 riskml 的格式"
+        )
     for name in FILES:
         if hashlib.sha256(bodies[name]).hexdigest() != manifest["files"].get(name):
-            raise _refused(bundle, f"{name} is not what was written (SHA-256 differs)", f"{name} 与写入时不一致（SHA-256 不同）")
+            raise _refused(
+                bundle, f"{name} is not what was written (SHA-256 differs)", f"{name} 与写入时不一致（SHA-256 不同）"
+            )
     return bodies
 
 
@@ -302,7 +320,7 @@ def _card(model: RiskClassifier, data: Monitoring | None, figures: pd.DataFrame 
         "training": model.fit_summary_,
         "tables_needed": sorted({table for table in model.dictionary_["table"] if table}),
         "n_features": len(model.dictionary_),
-        "intended_use": "Rank households for a visit by an officer, who decides. Beside the reasons, not instead of them.",
+        "intended_use": "Rank households for a visit by an officer, who decides, beside the reasons.",
         "not_for": "Refusing or ending help, deciding without a person, places or times unlike those it learned from.",
         "limits": [
             "A reason says what the score rests on, not what would change the outcome.",
@@ -326,12 +344,33 @@ def _card(model: RiskClassifier, data: Monitoring | None, figures: pd.DataFrame 
 
 def _card_text(card: Mapping[str, Any]) -> str:
     training = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in card["training"].items())
-    lines = ["# Model card", "", card["intended_use"], "", f"Not for: {card['not_for']}", "", "## Training", "", training, ""]
+    lines = [
+        "# Model card",
+        "",
+        card["intended_use"],
+        "",
+        f"Not for: {card['not_for']}",
+        "",
+        "## Training",
+        "",
+        training,
+        "",
+    ]
     if "data" in card:
         tables = ", ".join(f"{name} ({rows:,})" for name, rows in card["data"]["tables"].items())
-        lines += ["## Data", "", f"{card['data']['households']:,} households, extract of {card['data']['extract_on']}. Rows: {tables}.", ""]
+        lines += [
+            "## Data",
+            "",
+            f"{card['data']['households']:,} households, extract of {card['data']['extract_on']}. Rows: {tables}.",
+            "",
+        ]
     if "figures" in card:
-        lines += ["## Out of time, beside the rivals", "", "| model | figure | value | 95 % interval |", "|---|---|---|---|"]
+        lines += [
+            "## Out of time, beside the rivals",
+            "",
+            "| model | figure | value | 95 % interval |",
+            "|---|---|---|---|",
+        ]
         lines += [
             f"| {row['model']} | {row['figure']} | {row['value']:.3f} | {row['lower']:.3f} to {row['upper']:.3f} |"
             for row in card["figures"]

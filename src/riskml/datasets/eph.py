@@ -1,6 +1,7 @@
 """Argentina's permanent household survey (EPH) as monitoring tables: a rotating panel with official poverty lines.
 
-A household of the EPH is visited in quarters q, q+1, q+4 and q+5. Each visit becomes records dated and known on the last
+A household of the EPH is visited in quarters q, q+1, q+4 and q+5. Each visit becomes records dated and known on the
+last
 day of its quarter, so the first day of the next quarter is the as-of date that sees it. Income is
 that of one month; the household's share of the line is its income over the regional line
 (``CBT``, the total basket per adult equivalent and month) times its adult equivalents.
@@ -88,14 +89,17 @@ def load_eph(folder: str | Path) -> Monitoring:
     Returns
     -------
     Monitoring
-        Judged on one month's income (``welfare_months=1``, ``max_age_months=1``). ``household_id`` is ``CODUSU-NRO_HOGAR``,
+        Judged on one month's income (``welfare_months=1``, ``max_age_months=1``). ``household_id`` is
+        ``CODUSU-NRO_HOGAR``,
         ``area_id`` region and agglomeration (two digits each). Tables:
 
-        - ``incomes``: pesos of one month, a row for each visit whose income was answered (``PONDIH`` above 0): a visit without
+        - ``incomes``: pesos of one month, a row for each visit whose income was answered (``PONDIH`` above 0): a
+        visit without
           answer has none, so it is missing and never zero. ``units`` are adult equivalents, ``weight`` is ``PONDIH``.
           Wages hold what second jobs pay; ``private`` all income that is neither work nor state support.
         - ``households``: one version a visit, with its survey weight (``PONDERA``).
-        - ``members``, ``employment``, ``assistance``: running from the first visit that saw them until the first that did not.
+        - ``members``, ``employment``, ``assistance``: running from the first visit that saw them until the first that
+        did not.
           ``birth`` is the middle of the year that the age leaves open. Disability is known only of those who are not in
           the labour force because of it.
         - ``schooling``, ``housing``, ``water``, ``coping`` and ``traits``: what each visit found.
@@ -105,7 +109,8 @@ def load_eph(folder: str | Path) -> Monitoring:
     FileNotFoundError
         If the folder lacks one of the files.
     DataRefused
-        If a file lacks a column without which nothing can be judged, holds text for a number, or the tables break the contract.
+        If a file lacks a column without which nothing can be judged, holds text for a number, or the tables break the
+        contract.
 
     Notes
     -----
@@ -148,7 +153,8 @@ def load_eph(folder: str | Path) -> Monitoring:
 def _small_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing; load_eph needs poverty_lines.csv, adult_equivalence.csv and the survey's households and "
+            f"{path} is missing; load_eph needs poverty_lines.csv, adult_equivalence.csv and the survey's "
+            "households and "
             "individuals (households.parquet and individuals.parquet, or usu_hogar_T<q><yy>.txt and "
             "usu_individual_T<q><yy>.txt)"
         )

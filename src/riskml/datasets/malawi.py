@@ -108,7 +108,8 @@ _NEEDED = ("HHID", "year", "stratum", "EA", "FCS", "panelwgt")
 def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
     """Read the Malawi IHPS panel of 2010, 2013 and 2016 as monitoring tables.
 
-    Welfare is the food consumption score (0 to 112), the line a value of it. A wave is dated and known on the last day of its
+    Welfare is the food consumption score (0 to 112), the line a value of it. A wave is dated and known on the last
+    day of its
     year: ask on 1 January 2011, 2014 or 2017, three years ahead with ``horizon_months=36``.
 
     Parameters
@@ -116,17 +117,21 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
     folder : str or Path
         Holds ``malawi_ihps.parquet``, the replication data of the reference as one row a household and wave.
     line : float, default 42
-        Points of the score below which food consumption is not acceptable: 42, or 35 (in use where oil and sugar are eaten
+        Points of the score below which food consumption is not acceptable: 42, or 35 (in use where oil and sugar are
+        eaten
         every day, the borders are 28 and 42; elsewhere 21 and 35).
 
     Returns
     -------
     Monitoring
-        Judged on one score (``welfare_months=1``, ``max_age_months=1``). ``area_id`` is stratum (one digit) and enumeration area
-        (eight). Tables: ``households``, ``welfare``, ``disasters`` (drought and flood of the season of the wave and drought of
+        Judged on one score (``welfare_months=1``, ``max_age_months=1``). ``area_id`` is stratum (one digit) and
+        enumeration area
+        (eight). Tables: ``households``, ``welfare``, ``disasters`` (drought and flood of the season of the wave and
+        drought of
         the season before, by household), ``assistance`` (safety nets, open until a wave that does not report
         them), ``traits`` (the rest, each with a declared feature) and ``lines``. Columns of the file that are made
-        from later waves (``eversplit``, ``split...``, ``consistent_mm``, ``sample...``, ``hh_diffcomm2010``) are not read.
+        from later waves (``eversplit``, ``split...``, ``consistent_mm``, ``sample...``, ``hh_diffcomm2010``) are not
+        read.
 
     Raises
     ------

@@ -9,17 +9,21 @@ import pandas as pd
 def visit_spells(seen: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     """Return versions of spells from what each visit saw.
 
-    Visits of a household that follow one another and see the same thing see one spell. It is open from the first of them;
-    each further one is a new version with what it saw; the first visit that does not see it any more ends it, on its own
+    Visits of a household that follow one another and see the same thing see one spell. It is open from the first of
+    them;
+    each further one is a new version with what it saw; the first visit that does not see it any more ends it, on its
+    own
     day, which is when the end was learned. Seen again later, it is a new spell.
 
     Parameters
     ----------
     seen : DataFrame
-        What was seen: ``visit`` (row of ``visits``), ``key`` (number of the thing, its own in each household) and columns to keep;
+        What was seen: ``visit`` (row of ``visits``), ``key`` (number of the thing, its own in each household) and
+        columns to keep;
         sorted by key, then visit.
     visits : DataFrame
-        One row a visit, sorted by household and date, indexed from 0: ``household_id``, ``start`` (first day it speaks of), ``known_on``.
+        One row a visit, sorted by household and date, indexed from 0: ``household_id``, ``start`` (first day it
+        speaks of), ``known_on``.
 
     Returns
     -------

@@ -52,7 +52,7 @@ def test_negative_numbers_stay_numbers_in_a_csv(tmp_path):
 def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("before")
-    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:  # noqa: PT012 - it comes inside the writing
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "before"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from riskml.datasets import make_monitoring
 from riskml.findings import DataRefused
 from riskml.lines import (
     household_units,
@@ -350,3 +351,18 @@ def test_published_lines_carry_their_source_and_fit_the_table_lines() -> None:
     assert lines["amount"].tolist() == [2300, 4000, 6000, 8500, 3.0, 4.2, 8.3]
     chosen = lines[lines["basis"] == "national"]
     assert len(Monitoring({"households": HOUSEHOLDS, "incomes": income(), "lines": chosen}).tables["lines"]) == 2
+
+
+@pytest.mark.parametrize("day", ["2022-03-01", "2023-07-15"])
+def test_amounts_in_lines_are_the_same_without_what_was_not_known_yet(day: str) -> None:
+    data = make_monitoring(150, n_months=36, random_state=3)
+    early, as_of = data.known_by(day), pd.Timestamp(day)
+
+    def visible(frame: pd.DataFrame) -> pd.DataFrame:
+        frame = frame[(frame["known_on"] < as_of) & ~(frame["superseded_on"] < as_of)]
+        frame = frame[frame["household_id"].isin(early.household_ids)]
+        return frame.drop(columns="superseded_on").reset_index(drop=True)
+
+    for table in sorted(set(data.tables) - {"lines", "households"}):
+        pd.testing.assert_frame_equal(visible(in_lines(data, table)), visible(in_lines(early, table)))
+    pd.testing.assert_frame_equal(visible(welfare_records(data)), visible(welfare_records(early)))

@@ -21,7 +21,7 @@ from riskml import panel, records, windows
 from riskml.contract import TABLES
 
 DATES = [pd.Timestamp("2020-11-01"), pd.Timestamp("2021-03-31"), pd.Timestamp("2022-02-01")]
-CASES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+CASES = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 Tables = dict[str, pd.DataFrame]
 
 

@@ -277,6 +277,11 @@ def test_moving_away_is_not_judged_as_elimination() -> None:
     assert {"eliminated_below_line", "eliminated_without_labour"}.isdisjoint(found(cells(*left)))
 
 
+def test_an_unemployment_benefit_is_no_job_measure() -> None:
+    no_wage = (("incomes", "wage", 5, 0), ("incomes", "business", 5, 9000))
+    assert "job_aid_without_wage" not in found(cells(*no_wage, ("assistance", "measure", 1, "unemployment_benefit")))
+
+
 def test_an_early_version_replaced_since_does_not_count() -> None:
     corrected = {"household_id": "1", "date": "2021-06-01", "known_on": "2021-09-01", "grade": 1}
     data = monitoring(("water", "grade", 0, 4), more={"water": [corrected]})

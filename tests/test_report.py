@@ -46,7 +46,7 @@ def parts(attack="522301", n_rows=4):
         "plan": match_assistance(table, measures, budget=7000),
         "evidence": evidence,
         "figures": figures,
-        "changes": watchlist_changes(table, table).assign(sentence_en=attack, sentence_zh=attack),
+        "changes": watchlist_changes(table, table).assign(change="entered", sentence_en=attack, sentence_zh=attack),
         "card": {attack: attack, "tables": [attack], "figures": {"not": "plain"}},
     }
     return table, more

@@ -150,7 +150,7 @@ def in_lines(data: Monitoring, table: str) -> pd.DataFrame:
     The line is that of the record's date; that of a spell on the day the version was entered, or on the spell's last
     day if it was over by then. Units are the record's own, else the newest ``units`` of the
     income (or welfare) records known by then, else the members. Area, line and units count only as known on the
-    record's own ``known_on``.
+    record's own ``known_on`` (the first area, if the household was registered only later).
 
     Parameters
     ----------

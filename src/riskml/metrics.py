@@ -83,6 +83,7 @@ def targeting_errors(
     names = np.unique(group)
 
     def errors(multiplicity: FloatArray) -> FloatArray:
+        """Return the figures of every group under a draw."""
         listed = _listed(y_, risk_, weight * multiplicity, quota)
         return np.array([_errors(y_, weight * multiplicity * (group == name), listed) for name in names])
 
@@ -195,7 +196,15 @@ def evaluate(
         Returned (1) or not (0).
     quota : sequence of float
         Lengths of the list for ``recall@``, as shares of the households.
-    groups, sample_weight, clusters, n_bootstrap, random_state
+    groups : array, shape (n_rows,), optional
+        As in :func:`targeting_errors`.
+    sample_weight : array, shape (n_rows,), optional
+        As in :func:`targeting_errors`.
+    clusters : array, shape (n_rows,), optional
+        As in :func:`targeting_errors`.
+    n_bootstrap : int, default 200
+        As in :func:`targeting_errors`.
+    random_state : int, default 0
         As in :func:`targeting_errors`.
     reference : str, optional
         Model the others are compared with; default the first.

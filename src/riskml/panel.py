@@ -318,9 +318,9 @@ def _at_risk(data: Monitoring, dates: pd.DatetimeIndex) -> tuple[NDArray[np.int6
 
 
 @njit(cache=True, nogil=True)
-def _label_kernel(
+def _label_kernel(  # type: ignore[no-untyped-def]
     offsets, date, values, judged_start, household, as_of_day, end, start, second_half, least_months, anywhere, out
-):  # type: ignore[no-untyped-def]
+):
     for row in range(len(household)):
         first = offsets[household[row]]
         last = offsets[household[row] + 1]

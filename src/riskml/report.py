@@ -60,7 +60,7 @@ def write_report(
         As :func:`riskml.evaluate` gives, without groups. If there are none the report says that the list's quality is
         not known.
     changes : DataFrame, optional
-        As :func:`riskml.watchlist_changes` gives.
+        As :func:`riskml.watchlist_changes` gives; those who entered or left are shown.
     language : {"en", "zh"}, default "en"
         Language of the report.
     n_cards : int, default 20
@@ -87,7 +87,7 @@ def write_report(
         rows=_list_rows(watchlist, plan, language),
         n_more=max(len(watchlist) - MAX_ROWS, 0),
         plan=None if plan is None else _plan_rows(plan, language),
-        changes=None if changes is None else changes.head(MAX_ROWS).to_dict("records"),
+        changes=None if changes is None else changes[changes["change"] != "stayed"].head(MAX_ROWS).to_dict("records"),
         cards=[_card(one, language) for one in cards(watchlist, plan=plan, evidence=evidence, n_cards=n_cards)],
         n_listed=len(watchlist),
         figures=None if figures is None else _figure_rows(figures, language),

@@ -16,10 +16,10 @@ from riskml.validation import first_case
 if TYPE_CHECKING:
     from riskml.tables import Monitoring
 
-#: Parts of the names of measures, for rules that ask whether a measure fits.
+#: Parts of the names of measures (regular expressions), for rules that ask whether a measure fits.
 _HEALTH_AID = ("health", "medical", "minimum", "医", "低保", "救助")
 _SCHOOL_AID = ("education", "school", "tuition", "教育", "助学", "雨露")
-_JOB_AID = ("job", "employment", "public post", "public-service post", "就业", "务工", "公益")
+_JOB_AID = ("job", "(?<!un)employment", "public post", "public-service post", "就业", "务工", "公益")
 _FARM_AID = ("production", "credit", "industry", "产业", "信贷", "养殖", "种植")
 
 
@@ -130,6 +130,7 @@ def rule(
     """Declare the function below as a rule; it is called what the rule is called."""
 
     def declare(cases: Callable[[Now], pd.DataFrame]) -> Callable[[Now], pd.DataFrame]:
+        """Keep the rule and return its function as it is."""
         RULES.append(Rule(cases.__name__.strip("_"), cases, needs, en, zh, severity))
         return cases
 

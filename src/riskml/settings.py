@@ -117,6 +117,7 @@ def settings_text(data: Monitoring) -> str:
 
     # A JSON string, number, boolean or list of strings is written the same in TOML.
     def line(key: str, value: Any) -> str:
+        """Return one line of TOML."""
         return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
     lines = [f"extract_on = {data.extract_on.date()}", line("notes", list(data.notes)), "", "[welfare]"]

@@ -181,6 +181,7 @@ class Monitoring:
         Returns
         -------
         ndarray of str objects, shape (n,)
+            The areas, in the order of the households.
 
         Raises
         ------

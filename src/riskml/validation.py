@@ -288,13 +288,9 @@ def first_case(frame: pd.DataFrame, row: int, column: str = "") -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, str):
         return repr(value)
-    return (
-        str(value)[:10]
-        if isinstance(value, datetime.date)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)[:10] if isinstance(value, datetime.date) else str(value)
 
 
 def _table_findings(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:

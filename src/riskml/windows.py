@@ -108,7 +108,7 @@ def arrange(
     )
     if not ahead.all():
         ties = [values[:, column] for column in range(values.shape[1])]
-        order = np.lexsort((*ties, superseded, birth, end, known, date, household))
+        order = np.lexsort((*ties, superseded, birth, end, known, date, household))  # type: ignore[arg-type]
         household, date, known, superseded = household[order], date[order], known[order], superseded[order]
         values, end, birth = values[order], end[order], birth[order]
     offsets = np.searchsorted(household, np.arange(n_households + 1)).astype(np.int64)
@@ -293,7 +293,7 @@ def _visible(known: int, superseded: int, day: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _event_kernel(
+def _event_kernel(  # type: ignore[no-untyped-def]
     offsets,
     date,
     known,
@@ -308,7 +308,7 @@ def _event_kernel(
     stat,
     inverse,
     out,
-):  # type: ignore[no-untyped-def]
+):
     n_windows = window_start.shape[1]
     n_columns = values.shape[1]
     seen = np.empty(len(inverse), dtype=np.int64)
@@ -380,9 +380,9 @@ def _event_kernel(
 
 
 @njit(cache=True, nogil=True)
-def _spell_kernel(
+def _spell_kernel(  # type: ignore[no-untyped-def]
     offsets, start, end, known, superseded, values, household, as_of, as_of_day, window_edge, requests, out
-):  # type: ignore[no-untyped-def]
+):
     for row in range(len(household)):
         day = as_of_day[as_of[row]]
         first = offsets[household[row]]
@@ -426,7 +426,7 @@ def _spell_kernel(
 
 
 @njit(cache=True, nogil=True)
-def _roster_kernel(
+def _roster_kernel(  # type: ignore[no-untyped-def]
     offsets,
     start,
     end,
@@ -441,7 +441,7 @@ def _roster_kernel(
     requests,
     ages,
     out,
-):  # type: ignore[no-untyped-def]
+):
     for row in range(len(household)):
         day = as_of_day[as_of[row]]
         first = offsets[household[row]]
@@ -493,9 +493,9 @@ def _roster_kernel(
 
 
 @njit(cache=True, nogil=True)
-def _newest_mean_kernel(
+def _newest_mean_kernel(  # type: ignore[no-untyped-def]
     offsets, date, known, superseded, values, anchor_start, household, as_of, as_of_day, oldest, out
-):  # type: ignore[no-untyped-def]
+):
     weight_column = values.shape[1] - 1
     for row in range(len(household)):
         day = as_of_day[as_of[row]]
@@ -523,7 +523,9 @@ def _newest_mean_kernel(
 
 
 @njit(cache=True, nogil=True)
-def _newest_version_kernel(offsets, known, superseded, household, as_of, as_of_day, out):  # type: ignore[no-untyped-def]
+def _newest_version_kernel(  # type: ignore[no-untyped-def]
+    offsets, known, superseded, household, as_of, as_of_day, out
+):
     for row in range(len(household)):
         day = as_of_day[as_of[row]]
         for record in range(offsets[household[row]], offsets[household[row] + 1]):

@@ -83,7 +83,9 @@ def format_value(value: float, unit: str, language: str = "en") -> str:
         return "未记录" if language == "zh" else "not on record"
     if unit == "flag" and value in (0.0, 1.0):
         return ("否", "是")[int(value)] if language == "zh" else ("no", "yes")[int(value)]
-    number = f"{100 * value:.0f}" if unit == "share" else _number(value, 2 if unit == "lines" else 1)
+    if unit == "lines" and value == 0:
+        return "无" if language == "zh" else "none"
+    number = _number(100 * value if unit == "share" else value, _DIGITS.get(unit, 1))
     if unit == "lines" and value >= 1 and language == "en":
         return f"{number} times the line"
     words = _UNIT_WORDS.get(unit, ("{}", "{}"))[language == "zh"].format(number)
@@ -112,9 +114,10 @@ def phrase(feature: str, value: float, label_en: str, label_zh: str, unit: str) 
     >>> phrase("bills_sum_12m", 0.62, "own payments for health in the last 12 months", "近12个月自付医疗费", "lines")[0]
     'own payments for health in the last 12 months: 0.62 of the line'
     """
+    unit_zh = "age" if unit == "years" and "年龄" in label_zh else unit
     return (
         f"{label_en or feature}: {format_value(value, unit)}",
-        f"{label_zh or label_en or feature}：{format_value(value, unit, 'zh')}",
+        f"{label_zh or label_en or feature}：{format_value(value, unit_zh, 'zh')}",
     )
 
 
@@ -169,8 +172,11 @@ _UNIT_WORDS = {
     "months": ("{} months", "{}个月"),
     "days": ("{} days", "{}天"),
     "years": ("{} years", "{}年"),
+    "age": ("{} years", "{}岁"),
     "grade": ("grade {}", "{}级"),
 }
+#: Digits after the point by unit; one for the others, a zero there is left out.
+_DIGITS = {"lines": 2, "share": 0, "days": 0, "years": 0, "age": 0}
 #: What is said where only features that must not be spelled out stand behind a cause.
 UNSPOKEN = ("circumstances not spelled out here", "具体情况此处不列出")
 

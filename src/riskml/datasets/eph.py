@@ -245,7 +245,8 @@ def _visits(hogar: pd.DataFrame, lines: pd.DataFrame) -> tuple[pd.DataFrame, tup
     visits["answered"] = (visits["PONDIH"] > 0) & visits["ITF"].notna()
     visits["order"] = visits.groupby("household_id", sort=False).cumcount()
     notes = [
-        f"{number // 4}Q{number % 4 + 1}: {count} visits left out, poverty_lines.csv has no line for them"
+        f"{int(str(number)) // 4}Q{int(str(number)) % 4 + 1}: {count} visits left out, "
+        "poverty_lines.csv has no line for them"
         for number, count in left_out.items()
     ]
     return visits, ("INDEC, Encuesta Permanente de Hogares", *notes)
@@ -338,7 +339,7 @@ def _incomes(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
 
 def _sum_of_all(values: NDArray[np.float64], visit: NDArray[np.int64], visits: pd.DataFrame) -> NDArray[np.float64]:
     """Return the sum over each visit's people; NaN where one of them is missing."""
-    return np.bincount(visit, weights=values, minlength=len(visits))
+    return np.bincount(visit, weights=values, minlength=len(visits)).astype(np.float64)
 
 
 def _employment(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
@@ -362,7 +363,7 @@ def _schooling(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     """Return enrolment of children from 5 to 17, the ages of compulsory school."""
     known = people["CH10"].isin([1, 2, 3])
     pupils = people[known & people["age"].between(5, 17)]
-    dates = _dated(visits).take(pupils["visit"]).reset_index(drop=True)
+    dates = _dated(visits).take(pupils["visit"].to_numpy()).reset_index(drop=True)
     age, attends = pupils["age"], pupils["CH10"]
     finished = pupils["NIVEL_ED"].isin([4, 5, 6])
     return dates.assign(

@@ -327,7 +327,7 @@ def _count(people: pd.DataFrame, which: pd.Series, visits: pd.DataFrame) -> Floa
 
 def _total(people: pd.DataFrame, values: pd.Series, visits: pd.DataFrame) -> FloatArray:
     """Return the sum over the people of each visit; NaN where one is missing."""
-    return np.bincount(people["visit"], weights=values, minlength=len(visits))
+    return np.bincount(people["visit"], weights=values, minlength=len(visits)).astype(np.float64)
 
 
 def _mean(people: pd.DataFrame, values: pd.Series, visits: pd.DataFrame) -> FloatArray:

@@ -187,6 +187,7 @@ class Truth:
         worlds = [*((cause,) for cause in SHOCK_CAUSES), SHOCK_CAUSES]
 
         def without(n: int) -> dict[str, NDArray[np.bool_]]:
+            """Return which shocks are suppressed in each of ``n`` copies of every world."""
             grid = np.array([[cause in world for world in worlds] for cause in SHOCK_CAUSES])
             return {cause: np.repeat(grid[i], n) for i, cause in enumerate(SHOCK_CAUSES)}
 

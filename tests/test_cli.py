@@ -1,0 +1,337 @@
+"""The command: the whole chain through files, and one clear message with the right exit code when it cannot be."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from riskml import commands
+from riskml.causes import CAUSES
+from riskml.cli import build_parser, main
+from riskml.files import read_table, write_table
+from riskml.measures import example_measures
+
+COLUMNS = [
+    *("household_id", "as_of_date", "area_id", "rank", "risk", "risk_lower", "risk_upper"),
+    *(f"points_{cause}" for cause in CAUSES),
+    *("cause_1", "cause_2", "cause_3", "reason_en", "reason_zh"),
+]
+ROOT = Path(__file__).resolve().parents[1]
+TEST_FROM, AS_OF, LATER = "2023-01-01", "2023-11-01", "2023-12-01"
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch):
+    monkeypatch.setenv("RISKML_LANG", "en")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    """Return a folder with a simulated county, a trained model, two watchlists, measures and a plan."""
+    work = tmp_path_factory.mktemp("扶贫 work")
+    write_table(example_measures(), work / "measures.csv")
+    for command in (
+        "simulate {}/county --households 400 --months 36 --seed 3",
+        f"train {{}}/county --test-from {TEST_FROM} --out {{}}/models --seed 1",
+        f"score {{}}/county --model {{}}/models --as-of {AS_OF} --out {{}}/before.parquet",
+        f"score {{}}/county --model {{}}/models --as-of {LATER} --top 40 --out {{}}/list.parquet",
+        "plan {}/list.parquet --measures {}/measures.csv --budget 30000 --out {}/plan.csv",
+    ):
+        assert riskml(work, command) == 0, command
+    return work
+
+
+def riskml(work: Path, command: str) -> int:
+    """Run a command in which ``{}`` stands for the folder."""
+    return main([argument.replace("{}", str(work)) for argument in command.split()])
+
+
+def test_a_list_has_the_promised_columns_one_row_a_household_in_the_order_of_risk(work):
+    listed = read_table(work / "before.parquet")
+    assert list(listed.columns) == COLUMNS
+    assert listed["household_id"].is_unique
+    assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
+    assert listed["risk"].is_monotonic_decreasing
+    assert (listed["as_of_date"] == pd.Timestamp(AS_OF)).all()
+    assert (listed["risk_lower"] <= listed["risk"]).all()
+    assert (listed["risk"] <= listed["risk_upper"]).all()
+    assert listed["area_id"].str.len().min() > 0
+
+
+def test_the_points_of_every_household_add_up_to_its_risk_less_the_same_base(work):
+    listed = read_table(work / "before.parquet")
+    base = listed["risk"] - listed[[f"points_{cause}" for cause in CAUSES]].sum(axis=1)
+    assert np.ptp(base) < 1e-9
+
+
+def test_the_list_is_the_same_when_it_is_made_again_and_as_csv(work):
+    riskml(work, f"score {{}}/county --model {{}}/models --as-of {AS_OF} --out {{}}/again.parquet")
+    riskml(work, f"score {{}}/county --model {{}}/models --as-of {AS_OF} --out {{}}/again.csv")
+    first, again = read_table(work / "before.parquet"), read_table(work / "again.parquet")
+    pd.testing.assert_frame_equal(first, again)
+    from_csv = read_table(work / "again.csv")
+    assert from_csv["household_id"].tolist() == first["household_id"].tolist()
+    assert from_csv["reason_zh"].tolist() == first["reason_zh"].tolist()
+    np.testing.assert_allclose(from_csv["risk"], first["risk"], rtol=1e-12)
+
+
+def test_top_cuts_the_list_and_explain_says_how_many_reasons_are_given(work, capsys):
+    whole = read_table(work / "before.parquet")
+    score = f"score {{}}/county --model {{}}/models --as-of {AS_OF} --out {{}}/some.parquet"
+    riskml(work, f"{score} --top 15")
+    pd.testing.assert_frame_equal(read_table(work / "some.parquet"), whole.head(15))
+    riskml(work, f"{score} --top 15 --explain top")
+    some = read_table(work / "some.parquet")
+    assert some["risk"].tolist() == whole["risk"].tolist()
+    assert (some["reason_en"] != "").tolist() == [True] * 15 + [False] * (len(whole) - 15)
+    riskml(work, f"{score} --explain none")
+    none = read_table(work / "some.parquet")
+    assert list(none.columns) == COLUMNS
+    assert none["household_id"].tolist() == whole["household_id"].tolist()
+    assert none[[f"points_{cause}" for cause in CAUSES]].isna().all(axis=None)
+    capsys.readouterr()
+    assert riskml(work, f"{score} --explain top") == 1
+    assert "--top" in capsys.readouterr().err
+
+
+def test_a_plan_stays_within_the_budget_and_names_the_source_of_every_effect(work):
+    plan = read_table(work / "plan.csv")
+    assert 0 < plan["cost"].sum() <= 30000
+    assert set(plan["household_id"]) == set(read_table(work / "list.parquet")["household_id"])
+    assert (plan.loc[plan["measure"] != "", "effect_source"] == "assumption for the demonstration").all()
+
+
+def test_evaluate_puts_model_and_rivals_in_one_table_and_agrees_with_train(work, capsys):
+    assert riskml(work, f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM} --json") == 0
+    figures = pd.DataFrame(json.loads(capsys.readouterr().out)["figures"])
+    assert {"riskml", "trigger rules", "income ranking"} <= set(figures["model"])
+    assert (figures["lower"].dropna() <= figures["upper"].dropna()).all()
+    card = json.loads(next((work / "models").glob("*/card.json")).read_text())
+    auroc = figures.query("model == 'riskml' and figure == 'auroc'")["value"].item()
+    of_train = pd.DataFrame(card["figures"]).query("model == 'riskml' and figure == 'auroc'")["value"].item()
+    assert auroc == pytest.approx(of_train)
+
+
+def test_a_model_is_not_tested_on_what_it_learned_from(work, capsys):
+    assert riskml(work, "evaluate {}/county --model {}/models --test-from 2022-06-01") == 1
+    assert "learned from outcomes up to" in capsys.readouterr().err
+
+
+def test_the_bundle_says_what_was_learned(work):
+    card = json.loads(next((work / "models").glob("*/card.json")).read_text())
+    learned = card["training"]
+    assert learned["rule"] == "at_horizon"
+    assert learned["net_of_assistance"] is False
+    assert learned["known_by"] == TEST_FROM
+    end = pd.Timestamp(learned["last_as_of_date"]) + pd.DateOffset(months=learned["horizon_months"])
+    assert end <= pd.Timestamp(TEST_FROM)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_is_one_file_without_script(work, language):
+    command = (
+        "report --watchlist {}/list.parquet --plan {}/plan.csv --model {}/models --data {}/county --out {}/report.html"
+    )
+    assert riskml(work, f"{command} --lang {language}") == 0
+    html = (work / "report.html").read_text(encoding="utf-8")
+    assert f'lang="{language}' in html
+    assert "<script" not in html
+    listed = read_table(work / "list.parquet")
+    assert listed["household_id"].iloc[0] in html
+    assert ("返贫风险" in html) == (language == "zh")
+
+
+def test_changes_name_every_household_of_both_lists_once(work, capsys):
+    assert riskml(work, "changes {}/before.parquet {}/list.parquet --top 40 --out {}/changes.csv --json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    before, now = (read_table(work / name).head(40) for name in ("before.parquet", "list.parquet"))
+    entered = set(now["household_id"]) - set(before["household_id"])
+    left = set(before["household_id"]) - set(now["household_id"])
+    assert (answer["entered"], answer["left"]) == (len(entered), len(left))
+    changed = read_table(work / "changes.csv")
+    assert set(changed.loc[changed["change"] == "entered", "household_id"]) == entered
+
+
+def test_check_says_what_is_odd_in_both_languages(work, capsys):
+    assert riskml(work, "check {}/county --json") == 0
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert all(finding["message_en"] and finding["message_zh"] for finding in findings)
+    assert riskml(work, "--lang zh check {}/county") == 0
+    said = capsys.readouterr().out
+    assert all(finding["message_zh"] in said for finding in findings)
+
+
+def test_results_go_to_stdout_and_nothing_to_stderr_where_nobody_watches(work, capsys):
+    riskml(work, "plan {}/list.parquet --measures {}/measures.csv --budget 1000 --out {}/small.csv")
+    said = capsys.readouterr()
+    assert "small.csv" in said.out
+    assert said.err == ""
+
+
+def test_json_is_one_object_and_may_stand_before_or_after_the_command(work, capsys):
+    plan = "plan {}/list.parquet --measures {}/measures.csv --budget 1000 --out {}/small.csv"
+    riskml(work, f"--json {plan}")
+    before = json.loads(capsys.readouterr().out)
+    riskml(work, f"{plan} --json")
+    assert json.loads(capsys.readouterr().out) == before
+    assert before["cost"] <= 1000
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "tell",
+        "check",
+        "check {}/nowhere",
+        "train {}/county --test-from yesterday --out {}/m",
+        "train {}/county --test-from 2023-02-30 --out {}/m",
+        "train {}/county --horizon-months 0 --out {}/m",
+        "train {}/county --horizon-months twelve --out {}/m",
+        "train {}/county --rule sometimes --out {}/m",
+        "score {}/county --model {}/models --as-of 20231101 --out {}/x.csv",
+        "score {}/county --model {}/nowhere --as-of 2023-11-01 --out {}/x.csv",
+        "score {}/county --model {}/models --as-of 2023-11-01 --out {}/x.xlsx",
+        "score {}/county --model {}/models --as-of 2023-11-01 --top -5 --out {}/x.csv",
+        "plan {}/nowhere.csv --measures {}/measures.csv --budget 1 --out {}/x.csv",
+        "plan {}/list.parquet --measures {}/measures.csv --budget=-1 --out {}/x.csv",
+        "plan {}/list.parquet --measures {}/measures.csv --budget nan --out {}/x.csv",
+        "changes {}/list.parquet {}/list.html",
+        "--lang fr check {}/county",
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_wrong_usage_ends_with_2_and_a_last_line_that_says_why(work, capsys, command, language, monkeypatch):
+    monkeypatch.setenv("RISKML_LANG", language)
+    assert riskml(work, command) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "error:" in said.err.splitlines()[-1]
+
+
+def broken_county(work: Path, tmp_path: Path, table: str, **columns: object) -> Path:
+    """Return a copy of the county in which columns of a table are changed."""
+    county = tmp_path / "county"
+    shutil.copytree(work / "county", county)
+    frame = pd.read_parquet(county / f"{table}.parquet")
+    frame.assign(**columns).to_parquet(county / f"{table}.parquet")
+    return county
+
+
+@pytest.mark.parametrize("command", ["check {}", "train {} --out {}/../models", "train {} --out {}/../m --lang zh"])
+def test_refused_data_end_with_3_and_name_table_and_column(work, tmp_path, capsys, command):
+    county = broken_county(work, tmp_path, "incomes", wage=np.inf)
+    assert riskml(county, command) == 3
+    said = capsys.readouterr().err
+    assert "incomes" in said
+    assert "wage" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[: len(text) // 2], lambda text: text.replace(b"1", b"2", 1), lambda _: b""]
+)
+@pytest.mark.parametrize("name", ["model.txt", "calibration.json", "manifest.json"])
+def test_a_damaged_model_ends_with_4(work, tmp_path, capsys, name, damage):
+    shutil.copytree(work / "models", tmp_path / "models")
+    path = next((tmp_path / "models").glob(f"*/{name}"))
+    path.write_bytes(damage(path.read_bytes()))
+    (tmp_path / "county").symlink_to(work / "county")
+    assert riskml(tmp_path, f"score {{}}/county --model {{}}/models --as-of {AS_OF} --out {{}}/x.csv") == 4
+    assert "model refused" in capsys.readouterr().err
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_data_without_a_table_of_the_model_end_with_4(work, tmp_path, capsys):
+    shutil.copytree(work / "county", tmp_path / "county")
+    (tmp_path / "county" / "medical.parquet").unlink()
+    (tmp_path / "models").symlink_to(work / "models")
+    assert riskml(tmp_path, f"score {{}}/county --model {{}}/models --as-of {AS_OF} --out {{}}/x.csv") == 4
+    assert "medical" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_list_ends_with_3(work, capsys):
+    assert riskml(work, "plan {}/measures.csv --measures {}/measures.csv --budget 1 --out {}/x.csv") == 3
+    assert "household_id" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_ends_with_1(work, capsys):
+    (work / "file").touch()
+    assert riskml(work, "changes {}/list.parquet {}/list.parquet --out {}/file/x.csv") == 1
+    assert riskml(work, "simulate {}/file --households 20 --months 13") == 1
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_day_with_nobody_at_risk_ends_with_1_and_says_so(work, capsys):
+    assert riskml(work, "score {}/county --model {}/models --as-of 1990-01-01 --out {}/x.csv") == 1
+    assert "no household is at risk" in capsys.readouterr().err
+
+
+def test_too_short_a_record_ends_with_1_and_says_so(work, tmp_path, capsys):
+    assert riskml(tmp_path, "simulate {}/short --households 30 --months 14") == 0
+    assert riskml(tmp_path, "train {}/short --out {}/models") == 1
+    assert "too short" in capsys.readouterr().err
+
+
+def test_an_interruption_ends_with_130(work, monkeypatch, capsys):
+    def interrupted(arguments: object, tell: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(commands.RUN, "check", interrupted)
+    assert riskml(work, "check {}/county") == 130
+    assert capsys.readouterr().err == "riskml: interrupted\n"
+
+
+def test_the_command_is_installed_and_is_the_module(work):
+    script = Path(sys.executable).parent / "riskml"
+    for command in ([str(script)], [sys.executable, "-m", "riskml"]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("riskml ")
+
+
+def test_a_reader_that_leaves_is_no_error_to_report(work):
+    done = subprocess.run(
+        f'"{sys.executable}" -m riskml --json changes "{work}/before.parquet" "{work}/list.parquet" | head -c 1',
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+
+
+def test_the_demo_tells_the_whole_story(tmp_path, capsys):
+    assert riskml(tmp_path, "demo --out {}/demo --households 250 --months 42 --seed 2") == 0
+    said = capsys.readouterr().out.splitlines()
+    ranks = [line.split()[0] for line in said if "  Risk " in line]
+    assert ranks == [str(rank) for rank in range(1, 11)]
+    written = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert written == {"county", "models", "watchlist.parquet", "measures.csv", "plan.csv", "report.html"}
+    plan = read_table(tmp_path / "demo" / "plan.csv")
+    assert plan["cost"].sum() <= 500 * len(read_table(tmp_path / "demo" / "watchlist.parquet"))
+
+
+def test_the_first_watchlist_of_the_readme_is_a_list_of_ten(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) <= 11
+    exec(compile(code, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 10
+
+
+def test_every_command_of_the_readme_is_one_the_parser_knows():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands_shown = [line.split("#")[0].split()[1:] for line in text.splitlines() if line.startswith("riskml ")]
+    assert {line[0] for line in commands_shown} >= {"check", "train", "evaluate", "score", "plan", "report", "changes"}
+    for line in commands_shown:
+        parser = build_parser()
+        for action in parser._subparsers._group_actions[0].choices[line[0]]._actions:
+            action.type = None if action.type is not int else int
+        assert parser.parse_args(line).command == line[0]

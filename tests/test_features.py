@@ -53,6 +53,11 @@ def test_every_statistic_equals_the_plain_python_reference(seed: int) -> None:
 
 def test_spread_and_trend_of_large_amounts_keep_their_digits() -> None:
     tables = worlds.random_tables(0, n_households=2)
+    ends = pd.date_range("2021-01-31", periods=10, freq="ME")
+    tables["incomes"] = pd.DataFrame(
+        {"household_id": "1000", "date": ends, "known_on": ends, "months": 1.0, "wage": 1e6}
+    )
+    tables["households"] = tables["households"].drop_duplicates("household_id")
     days = pd.date_range("2021-01-15", periods=10, freq="30D")
     values = 1e12 + np.arange(10.0)
     tables["medical"] = pd.DataFrame(
@@ -66,7 +71,6 @@ def test_spread_and_trend_of_large_amounts_keep_their_digits() -> None:
     ).assign(cost=values, out_of_pocket=values)
     tables["lines"] = tables["lines"].iloc[:1].assign(amount=1.0)
     tables["members"] = tables["members"].query("household_id != '1000' or member_id == '0'")
-    tables["incomes"]["wage"] = 1e6
     data = rk.Monitoring(tables)
     window = Window("medical", "cost", months=(12,), stats=("std", "slope"))
     X = rk.feature_table(data, ["2021-12-01"], features=(window,)).loc["1000"]

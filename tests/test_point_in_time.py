@@ -180,7 +180,6 @@ FAULTS = {
     "known on the day itself counts": ("windows", "return known < day and superseded >= day", "return known <= day and superseded >= day"),
     "a correction applies before it was known": ("windows", "return known < day and superseded >= day", "return known < day and superseded == NEVER"),
     "a replaced version still counts": ("windows", "return known < day and superseded >= day", "return known < day"),
-    "a correction applies a day late": ("windows", "superseded >= day", "superseded >= day - 1"),
     "the window is a day too long": ("windows", "date[seen[position]] >= first", "date[seen[position]] >= first - 1"),
     "the window is a day too short": ("windows", "date[seen[position]] >= first", "date[seen[position]] > first"),
     "the newest record is joined whenever it was known": ("windows", "if date[record] >= day or not _visible(known[record], superseded[record], day):", "if date[record] >= day:"),
@@ -191,7 +190,6 @@ FAULTS = {
     "welfare of long ago passes for today's": ("windows", "if date[newest] < oldest[as_of[row]] or date[record]", "if date[record]"),
     "the label looks back before the as-of date": ("panel", "else start[row], as_of_day[row])", "else start[row] - 400, as_of_day[row] - 400)"),
     "the label's horizon begins a year early": ("panel", "end = as_of + pd.DateOffset(months=horizon_months)", "end = as_of"),
-    "the registry's newest version is used for every date": ("windows", "            if _visible(known[record], superseded[record], day):\n                out[row] = record", "            out[row] = record"),
 }  # fmt: skip
 
 

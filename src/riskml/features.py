@@ -278,8 +278,8 @@ def feature_dictionary(features: Sequence[Declaration] | None = None) -> pd.Data
 
     Examples
     --------
-    >>> feature_dictionary().set_index("name").loc["medical_out_of_pocket_sum_12m", ["cause", "direction"]].tolist()
-    ['illness', 1]
+    >>> feature_dictionary().set_index("name").loc["medical_out_of_pocket_sum_12m", "cause"]
+    'illness'
     """
     columns = expand(standard() if features is None else features)
     rows = [

@@ -34,8 +34,8 @@ class TemporalSplit(BaseCrossValidator):
     >>> X = pd.DataFrame({"a": range(6)}, index=index)
     >>> for train, test in TemporalSplit(n_splits=2, horizon_months=12).split(X):
     ...     print(train, test)
-    [0 1] [3]
-    [0 1 2] [4]
+    [0] [2 3]
+    [0 1 2] [4 5]
     """
 
     def __init__(self, n_splits: int = 4, *, horizon_months: int, households_apart: bool = False) -> None:

@@ -146,7 +146,7 @@ def load_model(folder: str | Path) -> RiskClassifier:
         raise _refused(
             bundle, f"its structure is not that of a model riskml writes ({error})", f"结构不符合要求（{error}）"
         ) from error
-    model.booster_ = lgb.Booster(model_str=text, params={"verbose": -1})
+    model.booster_ = lgb.Booster(model_str=text)
     model.calibration_, model.calibration_covariance_ = line, covariance
     model.calibration_source_, model.fit_summary_ = calibration["source"], calibration["summary"]
     model.classes_ = np.array(calibration["classes"])

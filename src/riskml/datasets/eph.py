@@ -1,15 +1,13 @@
 """Argentina's permanent household survey (EPH) as monitoring tables: a rotating panel with official poverty lines.
 
 A household of the EPH is visited in quarters q, q+1, q+4 and q+5. Each visit becomes records dated and known on the
-last
-day of its quarter, so the first day of the next quarter is the as-of date that sees it. Income is
-that of one month; the household's share of the line is its income over the regional line
-(``CBT``, the total basket per adult equivalent and month) times its adult equivalents.
+last day of its quarter, so the first day of the next quarter is the as-of date that sees it. Income is that of one
+month; the household's welfare is its income over the regional line (``CBT``, the total basket per adult equivalent
+and month) times its adult equivalents.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -17,48 +15,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.datasets import eph_traits
+from riskml.datasets.eph_files import (
+    EQUIVALENCE_COLUMNS,
+    KEY,
+    LINE_COLUMNS,
+    read_small_table,
+    read_survey,
+    refused_finding,
+)
 from riskml.datasets.visits import visit_spells
-from riskml.findings import DataRefused, Finding
+from riskml.findings import DataRefused
 from riskml.tables import Monitoring
 
-_KEY = ["CODUSU", "NRO_HOGAR", "ANO4", "TRIMESTRE"]
-_HOUSEHOLD_COLUMNS = (
-    *_KEY,
-    *("REGION", "AGLOMERADO", "PONDERA", "PONDIH", "ITF", "DECCFR", "IX_TOT", "IV12_1", "IV12_2", "IV12_3"),
-    *("V1", "V2", "V21", *(f"V{number}" for number in range(3, 19)), "V19_A", "V19_B"),
-    *(f"IV{number}" for number in range(1, 12)),
-    *("II1", "II2", "II3", "II4_1", "II4_2", "II4_3", "II7", "II8", "II9"),
-)
-_PERSON_COLUMNS = (
-    *_KEY,
-    *(
-        "COMPONENTE",
-        "CH03",
-        "CH04",
-        "CH06",
-        "CH07",
-        "CH08",
-        "CH09",
-        "CH10",
-        "NIVEL_ED",
-        "ESTADO",
-        "CAT_OCUP",
-        "CAT_INAC",
-    ),
-    *("INTENSI", "PP03C", "PP04A", "PP04B_COD", "PP04C", "PP07C", "PP07H", "PP10A", "PP3E_TOT"),
-    *("P21", "P47T", "T_VI", "V2_M", "V5_M"),
-)
-_OWN_FILE = r"usu_{}_t\d{{3}}\.txt"
 #: INDEC's levels: 1 primary incomplete, 2 primary, 3 secondary incomplete, 4 secondary, 5 university incomplete, 6
 #: university, 7 none. The contract counts the highest level finished above secondary.
 _EDUCATION = {7: 0.0, 1: 1.0, 2: 2.0, 3: 3.0, 4: 5.0, 5: 5.0, 6: 6.0}
-#: Question of the household questionnaire -> measure. The answer "2" closes the support.
-_MEASURES = {
-    "V5": "social_assistance",
-    "V6": "goods",
-    "V11": "education_grant",
-    "V4": "unemployment_benefit",
-}
+#: Question of the household questionnaire -> measure. The answer 2 closes the support, no answer (9) does not.
+_MEASURES = {"V5": "social_assistance", "V6": "goods", "V11": "education_grant", "V4": "unemployment_benefit"}
 _COPING = {
     "V13": "spent_savings",
     "V14": "borrowed_family",
@@ -82,35 +55,36 @@ def load_eph(folder: str | Path) -> Monitoring:
     folder : str or Path
         Holds ``poverty_lines.csv`` (``REGION, ANO4, TRIMESTRE, CBT``: pesos per adult equivalent and month),
         ``adult_equivalence.csv`` (``CH04, CH06, adequi``: sex, age, units; age -1 is under one year) and either
-        ``households.parquet`` and ``individuals.parquet`` or INDEC's own files, a pair a quarter:
-        ``usu_hogar_T<q><yy>.txt`` and ``usu_individual_T<q><yy>.txt`` (``;`` between columns, point or comma as
-        decimal mark). Columns that a quarter lacks are missing.
+        ``households.parquet`` and ``individuals.parquet`` or, there or in subfolders, INDEC's own files, a pair a
+        quarter: ``usu_hogar_T<q><yy>.txt`` and ``usu_individual_T<q><yy>.txt`` (``;`` between the cells, point or
+        comma as decimal mark, UTF-8 or Latin-1). Columns that a quarter lacks are missing, and ``notes`` says which.
 
     Returns
     -------
     Monitoring
         Judged on one month's income (``welfare_months=1``, ``max_age_months=1``). ``household_id`` is
-        ``CODUSU-NRO_HOGAR``,
-        ``area_id`` region and agglomeration (two digits each). Tables:
+        ``CODUSU-NRO_HOGAR``, ``area_id`` region and agglomeration (two digits each). Tables:
 
-        - ``incomes``: pesos of one month, a row for each visit whose income was answered (``PONDIH`` above 0): a
-        visit without
-          answer has none, so it is missing and never zero. ``units`` are adult equivalents, ``weight`` is ``PONDIH``.
-          Wages hold what second jobs pay; ``private`` all income that is neither work nor state support.
+        - ``incomes``: pesos of one month, a row for each visit whose income was answered (``PONDIH`` above 0); a
+          visit without answer has none, so it is missing and never zero. ``units`` are adult equivalents, ``weight``
+          is ``PONDIH``. Wages hold what second jobs pay; ``private`` all income that is neither work nor state
+          support.
         - ``households``: one version a visit, with its survey weight (``PONDERA``).
         - ``members``, ``employment``, ``assistance``: running from the first visit that saw them until the first that
-        did not.
-          ``birth`` is the middle of the year that the age leaves open. Disability is known only of those who are not in
-          the labour force because of it.
-        - ``schooling``, ``housing``, ``water``, ``coping`` and ``traits``: what each visit found.
+          did not. ``birth`` is the middle of the year that the age leaves open. Disability is known only of those who
+          are not in the labour force because of it.
+        - ``schooling``, ``housing``, ``water``, ``coping`` and ``traits``: what each visit found; NaN where it got no
+          answer.
+        - ``lines``: by region and quarter, known on the last day of the quarter.
 
     Raises
     ------
     FileNotFoundError
         If the folder lacks one of the files.
     DataRefused
-        If a file lacks a column without which nothing can be judged, holds text for a number, or the tables break the
-        contract.
+        If a file is one half of a pair, is there twice, cannot be read, lacks a column or a cell without which
+        nothing can be judged, or holds text for a number; if the halves do not fit each other; or if the tables break
+        the contract.
 
     Notes
     -----
@@ -129,11 +103,17 @@ def load_eph(folder: str | Path) -> Monitoring:
     Traceback (most recent call last):
     FileNotFoundError: no such folder/poverty_lines.csv is missing; load_eph needs ...
     """
-    folder = Path(folder)
-    lines = _small_table(folder / "poverty_lines.csv")
-    equivalence = _small_table(folder / "adult_equivalence.csv")
-    visits, notes = _visits(_survey_table(folder, "hogar", _HOUSEHOLD_COLUMNS), lines)
-    people = _people(_survey_table(folder, "individual", _PERSON_COLUMNS), visits, equivalence)
+    tables, notes = _tables(Path(folder))
+    return Monitoring(tables, welfare_months=1, max_age_months=1, features=eph_traits.features(), notes=notes)
+
+
+def _tables(folder: Path) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+    """Return the tables and notes; the raw survey, as large again, is let go of here."""
+    lines = read_small_table(folder / "poverty_lines.csv", LINE_COLUMNS)
+    equivalence = read_small_table(folder / "adult_equivalence.csv", EQUIVALENCE_COLUMNS)
+    hogar, individual, absent = read_survey(folder)
+    visits, left_out, notes = _visits(hogar, lines)
+    people = _people(individual, visits, left_out, equivalence)
     tables = {
         "households": visits[["household_id", "area_id", "known_on"]].assign(weight=visits["PONDERA"]),
         "members": _members(people, visits),
@@ -147,109 +127,32 @@ def load_eph(folder: str | Path) -> Monitoring:
         "traits": pd.concat([_dated(visits), eph_traits.traits(visits, people)], axis=1),
         "lines": _lines(lines),
     }
-    return Monitoring(tables, welfare_months=1, max_age_months=1, features=eph_traits.features(), notes=notes)
+    return tables, (*notes, *absent)
 
 
-def _small_table(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; load_eph needs poverty_lines.csv, adult_equivalence.csv and the survey's "
-            "households and "
-            "individuals (households.parquet and individuals.parquet, or usu_hogar_T<q><yy>.txt and "
-            "usu_individual_T<q><yy>.txt)"
-        )
-    return pd.read_csv(path)
-
-
-def _survey_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return the Parquet copy or all quarters' own files, with exactly ``columns``; absent ones missing."""
-    copy = folder / {"hogar": "households.parquet", "individual": "individuals.parquet"}[name]
-    if copy.is_file():
-        raw = pd.read_parquet(copy)
-    else:
-        pattern = re.compile(_OWN_FILE.format(name), re.IGNORECASE)
-        files = sorted(path for path in folder.iterdir() if pattern.fullmatch(path.name))
-        if not files:
-            raise FileNotFoundError(f"{folder} holds neither {copy.name} nor files usu_{name}_T<q><yy>.txt")
-        raw = pd.concat([_own_file(path, columns) for path in files], ignore_index=True)
-    absent = [column for column in (*_KEY, *_NEEDED[name]) if column not in raw]
-    if absent:
-        raise DataRefused([_absent_columns(name, absent)])
-    raw = raw.reindex(columns=list(columns))
-    numbers = [column for column in columns if column != "CODUSU"]
-    return pd.concat([raw[["CODUSU"]].astype(str), raw[numbers].astype(np.float64)], axis=1)
-
-
-_NEEDED = {
-    "hogar": ("REGION", "AGLOMERADO", "ITF", "PONDIH", "PONDERA"),
-    "individual": ("COMPONENTE", "CH03", "CH04", "CH06"),
-}
-
-
-def _own_file(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return one of INDEC's files; empty cells are missing, decimal commas points."""
-    text = pd.read_csv(
-        path, sep=";", dtype=str, encoding="latin-1", usecols=lambda name: name.strip().upper() in columns
-    ).rename(columns=lambda name: name.strip().upper())
-    table = {"CODUSU": text["CODUSU"].str.strip()} if "CODUSU" in text else {}
-    for column in text.columns.drop("CODUSU", errors="ignore"):
-        cells = text[column].str.strip().str.replace(",", ".", regex=False)
-        numbers = pd.to_numeric(cells.where(cells != ""), errors="coerce")
-        wrong = numbers.isna() & cells.notna() & (cells != "")
-        if wrong.any():
-            raise DataRefused([_not_a_number(path, column, int(wrong.sum()), cells[wrong].iloc[0])])
-        table[column] = numbers
-    return pd.DataFrame(table)
-
-
-def _absent_columns(name: str, absent: list[str]) -> Finding:
-    listed = ", ".join(absent)
-    return Finding(
-        "missing_column",
-        name,
-        absent[0],
-        len(absent),
-        listed,
-        f"the EPH table {name} lacks the columns {listed}; take the file as the statistics office publishes it",
-        f"EPH 表 {name} 缺少列 {listed}；请使用统计机构发布的原始文件",
-    )
-
-
-def _not_a_number(path: Path, column: str, count: int, first: str) -> Finding:
-    return Finding(
-        "not_a_number",
-        path.name,
-        column,
-        count,
-        first,
-        f"{path.name}, column {column}: {count} cells are not numbers (first: {first!r}); take the file as published",
-        f"{path.name} 的 {column} 列有 {count} 个单元格不是数字（首个：{first!r}）；请使用发布的原始文件",
-    )
-
-
-def _visits(hogar: pd.DataFrame, lines: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return one row a visit with a line, in the order of household and date, and what was left out.
+def _visits(hogar: pd.DataFrame, lines: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
+    """Return one row a visit with a line, in the order of household and date; the visits without; and notes.
 
     ``order`` counts a household's visits from 0.
     """
     quarter = hogar["ANO4"].astype(int) * 4 + hogar["TRIMESTRE"].astype(int) - 1
     amounts = lines.assign(quarter=lines["ANO4"] * 4 + lines["TRIMESTRE"] - 1, line=lines["CBT"])
     visits = hogar.assign(quarter=quarter).merge(amounts[["REGION", "quarter", "line"]], how="left")
-    left_out = visits.loc[visits["line"].isna(), "quarter"].value_counts().sort_index()
+    left_out = visits[visits["line"].isna()]
     visits = visits[visits["line"].notna()]
     visits = visits.assign(household_id=visits["CODUSU"] + "-" + visits["NRO_HOGAR"].astype(int).astype(str))
     visits = visits.sort_values(["household_id", "quarter"], ignore_index=True)
     visits["start"] = _quarter_start(visits["quarter"])
     visits["known_on"] = _quarter_start(visits["quarter"] + 1) - pd.Timedelta(days=1)
     visits["area_id"] = _code(visits["REGION"]) + _code(visits["AGLOMERADO"])
-    visits["answered"] = (visits["PONDIH"] > 0) & visits["ITF"].notna()
+    visits["answered"] = (visits["PONDIH"] > 0) & (visits["ITF"] >= 0)
     visits["order"] = visits.groupby("household_id", sort=False).cumcount()
     notes = [
         f"{int(str(number)) // 4}Q{int(str(number)) % 4 + 1}: {count} visits left out, "
         "poverty_lines.csv has no line for them"
-        for number, count in left_out.items()
+        for number, count in left_out["quarter"].value_counts().sort_index().items()
     ]
-    return visits, ("INDEC, Encuesta Permanente de Hogares", *notes)
+    return visits, left_out, ("INDEC, Encuesta Permanente de Hogares", *notes)
 
 
 def _quarter_start(quarter: pd.Series) -> pd.Series:
@@ -262,19 +165,49 @@ def _code(number: pd.Series) -> pd.Series:
     return number.astype(int).astype(str).str.zfill(2)
 
 
-def _people(individual: pd.DataFrame, visits: pd.DataFrame, equivalence: pd.DataFrame) -> pd.DataFrame:
+def _people(
+    individual: pd.DataFrame, visits: pd.DataFrame, left_out: pd.DataFrame, equivalence: pd.DataFrame
+) -> pd.DataFrame:
     """Return one row a person and visit, in the order of person and visit; ``visit`` is the row of ``visits``.
 
     Amounts below zero are INDEC's codes of a refused answer, hence missing.
     """
-    position = visits[_KEY].assign(visit=np.arange(len(visits)))
-    people = individual.merge(position, on=_KEY).drop(columns=_KEY)
+    position = visits[KEY].assign(visit=np.arange(len(visits)))
+    visit = individual[KEY].merge(position, on=KEY, how="left")["visit"]
+    _refuse_unpaired(individual.loc[visit.isna(), KEY], visit.dropna(), visits, left_out)
+    people = individual.drop(columns=KEY).assign(visit=visit)[visit.notna()].astype({"visit": np.int64})
     people = people.merge(equivalence, on=["CH04", "CH06"], how="left").rename(columns={"adequi": "units"})
+    unknown = people["units"].isna()
+    if unknown.any():
+        first = people.loc[unknown, ["CH04", "CH06"]].iloc[0]
+        words = f"CH04 {first['CH04']:g}, CH06 {first['CH06']:g}"
+        raise DataRefused(
+            [refused_finding("no_equivalence", "adult_equivalence.csv", count=int(unknown.sum()), first=words)]
+        )
     for column in ("P21", "P47T", "T_VI", "V2_M", "V5_M"):
         people[column] = people[column].where(people[column] >= 0)
     people["household"] = visits["order"].eq(0).cumsum().to_numpy()[people["visit"]]
     people["age"] = people["CH06"].clip(lower=0)
     return people.sort_values(["household", "COMPONENTE", "visit"], ignore_index=True)
+
+
+def _refuse_unpaired(homeless: pd.DataFrame, visit: pd.Series, visits: pd.DataFrame, left_out: pd.DataFrame) -> None:
+    """Refuse persons without a household and households without a person: a file was cut short."""
+    lost = homeless.merge(left_out[KEY], how="left", indicator=True).query("_merge == 'left_only'")
+    empty = visits[~visits.index.isin(visit)]
+    findings = []
+    for half, rows, what in (
+        ("individual", lost, "persons have no household"),
+        ("hogar", empty, "households no person"),
+    ):
+        if len(rows):
+            visit = rows.iloc[0]
+            first = (
+                f"CODUSU {visit['CODUSU']}, NRO_HOGAR {visit['NRO_HOGAR']:g}, {visit['ANO4']:g}Q{visit['TRIMESTRE']:g}"
+            )
+            findings.append(refused_finding("not_in_both_halves", half, column=what, count=len(rows), first=first))
+    if findings:
+        raise DataRefused(findings)
 
 
 def _dated(visits: pd.DataFrame) -> pd.DataFrame:
@@ -343,20 +276,31 @@ def _sum_of_all(values: NDArray[np.float64], visit: NDArray[np.int64], visits: p
 
 
 def _employment(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
-    """Return the main job of every member at work; ``wage`` is what it pays, on own account too."""
-    at_work = people[people["ESTADO"] == 1].reset_index(drop=True)
+    """Return the main job of every member at work; ``wage`` is what it pays, on own account too.
+
+    Who was not interviewed in person (``ESTADO`` 0) is taken to have kept the job of the visit before.
+    """
+    state, person = people["ESTADO"], pd.Series(_person_number(people), index=people.index)
+    not_asked = (state == 0) & (state.shift() == 1) & (person == person.shift())
+    at_work = people[(state == 1) | not_asked].reset_index(drop=True)
+    asked = at_work["ESTADO"] == 1
     seen = pd.DataFrame(
         {
             "key": _person_number(at_work),
             "visit": at_work["visit"],
             "member_id": _member_id(at_work),
-            "wage": at_work["P21"],
+            "wage": at_work["P21"].where(asked),
             "informal": (at_work["PP07H"] == 2).astype(float).where(at_work["PP07H"].isin([1, 2])),
-            "self_employed": at_work["CAT_OCUP"].isin([1, 2]).astype(float),
+            "self_employed": at_work["CAT_OCUP"].isin([1, 2]).astype(float).where(asked),
             "hours": at_work["PP3E_TOT"].where(at_work["PP3E_TOT"] < 168),
         }
     )
-    return visit_spells(seen, visits)
+    return _up_to_the_day_before(visit_spells(seen, visits))
+
+
+def _up_to_the_day_before(spells: pd.DataFrame) -> pd.DataFrame:
+    """Return jobs or support whose ``end`` is their last day: they were over when a visit did not find them."""
+    return spells.assign(end=spells["end"] - pd.Timedelta(days=1))
 
 
 def _schooling(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
@@ -379,13 +323,16 @@ def _assistance(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     cash = _sum_of_all(people["V5_M"].to_numpy(), people["visit"].to_numpy(), visits)
     spells = []
     for code, measure in _MEASURES.items():
-        reported = np.flatnonzero(visits[code] == 1)
-        household = visits["order"].eq(0).cumsum().to_numpy()[reported]
+        answered = np.flatnonzero(visits[code].isin([1, 2]))
+        asked = visits.iloc[answered].reset_index(drop=True)
+        reported = np.flatnonzero(asked[code] == 1)
+        household = pd.factorize(asked["household_id"])[0][reported]
         seen = pd.DataFrame({"key": household, "visit": reported, "measure": measure, "amount": np.nan})
         if code == "V5":
-            seen["amount"] = np.where(cash[reported] > 0, cash[reported], np.nan)
-        spells.append(visit_spells(seen, visits))
-    table = pd.concat(spells, ignore_index=True)
+            amount = cash[answered[reported]]
+            seen["amount"] = np.where(amount > 0, amount, np.nan)
+        spells.append(visit_spells(seen, asked))
+    table = _up_to_the_day_before(pd.concat(spells, ignore_index=True))
     table["record_id"] = table["measure"] + table["start"].dt.strftime("-%Y-%m")
     return table
 
@@ -396,10 +343,11 @@ def _housing(visits: pd.DataFrame) -> pd.DataFrame:
     poor = (floor == 3) | (floor == 4) | roof.isin([6, 7])
     # Flats have no roof of their own to describe (9).
     closed = (visits["IV5"] == 1) | (roof == 9)
+    known = floor.between(1, 4) & roof.between(1, 9) & visits["IV5"].isin([1, 2])
     grade = np.select([poor, floor == 2, ~closed], [4.0, 3.0, 2.0], 1.0)
     hazard = np.fmax(eph_traits.yes(visits["IV12_1"]), eph_traits.yes(visits["IV12_2"]))
     return _dated(visits).assign(
-        grade=np.where(floor.between(1, 4), grade, np.nan),
+        grade=np.where(known, grade, np.nan),
         rooms=visits["II1"].where(visits["II1"].between(1, 30)),
         hazard=hazard,
     )
@@ -414,10 +362,13 @@ def _water(visits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lines(lines: pd.DataFrame) -> pd.DataFrame:
+    quarter = lines["ANO4"].astype(int) * 4 + lines["TRIMESTRE"].astype(int) - 1
     return pd.DataFrame(
         {
             "area_id": _code(lines["REGION"]),
-            "valid_from": _quarter_start(lines["ANO4"] * 4 + lines["TRIMESTRE"] - 1),
+            "valid_from": _quarter_start(quarter),
+            # The mean of a quarter's months exists when the quarter is over.
+            "known_on": _quarter_start(quarter + 1) - pd.Timedelta(days=1),
             "amount": lines["CBT"],
             "unit": "person_month",
             "basis": "national",

@@ -212,7 +212,8 @@ def traits(visits: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         float64, one row a visit, columns as declared. What needs an income is missing where none was answered;
-        what needs a spouse is missing where there is none.
+        what needs a spouse is missing where there is none; a count or sum over members is missing where the answer of
+        one of them is.
     """
     columns = {
         **_dwelling(visits),
@@ -270,10 +271,14 @@ def _strategies(visits: pd.DataFrame) -> Mapping[str, pd.Series]:
         "pension_bonus": yes(visits["V21"]),
         "severance_pay": yes(visits["V3"]),
         "goods_from_family": yes(visits["V7"]),
-        "rent_or_capital": capital.max(axis=1),
+        "rent_or_capital": capital.max(axis=1).where(capital.notna().all(axis=1) | capital.eq(1).any(axis=1)),
         "money_from_family": yes(visits["V12"]),
-        "kinds_of_support": (visits[named] == 1).sum(axis=1).where(visits["V1"].isin([1, 2])),
+        "kinds_of_support": (visits[named] == 1).sum(axis=1).where(visits[named].isin([1, 2]).all(axis=1)),
     }
+
+
+#: Sector, number of jobs and end of the contract: the answers that are some.
+_ANSWERS = {"PP04A": (1, 2, 3), "PP03C": (1, 2), "PP07C": (1, 2)}
 
 
 def _head(visits: pd.DataFrame, people: pd.DataFrame) -> Mapping[str, pd.Series]:
@@ -282,6 +287,8 @@ def _head(visits: pd.DataFrame, people: pd.DataFrame) -> Mapping[str, pd.Series]
     state, marital, industry = head["ESTADO"], head["CH07"], _industry(head)
     at_work, asked, spouse_asked = state == 1, state.between(1, 4), spouse["ESTADO"].between(1, 4)
     minors = _count(people, people["age"] < 18, visits) > 0
+    # Other codes stand for no answer, or not asked: the end of the contract of those who work in other people's homes.
+    sector, second, term = (head[code].isin(answers) for code, answers in _ANSWERS.items())
     return {
         "head_married": _flag(marital == 2, marital.between(1, 5)),
         "head_in_union": _flag(marital == 1, marital.between(1, 5)),
@@ -295,14 +302,14 @@ def _head(visits: pd.DataFrame, people: pd.DataFrame) -> Mapping[str, pd.Series]
         "head_formal": _flag(employee & (head["PP07H"] == 1), asked),
         "head_informal": _flag(employee & (head["PP07H"] == 2), asked),
         "head_own_account": _flag(at_work & head["CAT_OCUP"].isin([1, 2]), asked),
-        "head_public": _flag(at_work & (head["PP04A"] == 1), asked),
+        "head_public": _flag(at_work & (head["PP04A"] == 1), asked & (sector | ~at_work)),
         "head_hours": head["PP3E_TOT"].where(head["PP3E_TOT"] < 168).mask(~at_work & asked, 0.0),
         "head_underemployed": _flag(at_work & (head["INTENSI"] == 1), asked),
-        "head_second_job": _flag(at_work & (head["PP03C"] == 2), asked),
-        "head_fixed_term": _flag(employee & (head["PP07C"] == 1), asked),
+        "head_second_job": _flag(at_work & (head["PP03C"] == 2), asked & (second | ~at_work)),
+        "head_fixed_term": _flag(employee & (head["PP07C"] == 1), asked & (term | ~employee)),
         "head_firm_size": head["PP04C"].where(at_work & head["PP04C"].between(1, 12)),
-        "head_construction": _flag(at_work & (industry == 40), asked),
-        "head_domestic": _flag(at_work & (industry == 97), asked),
+        "head_construction": _flag(at_work & (industry == 40), asked & (industry.notna() | ~at_work)),
+        "head_domestic": _flag(at_work & (industry == 97), asked & (industry.notna() | ~at_work)),
         "head_pensioner": _flag(head["V2_M"] > 0, head["V2_M"].notna()),
         "spouse_employed": _flag(spouse["ESTADO"] == 1, spouse_asked),
         "spouse_formal": _flag((spouse["CAT_OCUP"] == 3) & (spouse["PP07H"] == 1), spouse_asked),
@@ -316,13 +323,17 @@ def _first(people: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _industry(people: pd.DataFrame) -> pd.Series:
-    """Return the division (two digits) of the industry, which INDEC gives with two digits or four."""
+    """Return the division (two digits) of the industry, which INDEC gives with two digits or four; 99 is unknown."""
     code = people["PP04B_COD"]
-    return (code // 100).where(code >= 100, code)
+    division = (code // 100).where(code >= 100, code)
+    return division.where(division.between(1, 98))
 
 
-def _count(people: pd.DataFrame, which: pd.Series, visits: pd.DataFrame) -> FloatArray:
-    return _total(people, which.astype(np.float64), visits)
+def _count(
+    people: pd.DataFrame, which: pd.Series, visits: pd.DataFrame, *, known: pd.Series | None = None
+) -> FloatArray:
+    """Return how many people of each visit it is; NaN where it is not known of one of them."""
+    return _total(people, which.astype(np.float64) if known is None else _flag(which, known), visits)
 
 
 def _total(people: pd.DataFrame, values: pd.Series, visits: pd.DataFrame) -> FloatArray:
@@ -341,6 +352,7 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 
 def _composition(visits: pd.DataFrame, people: pd.DataFrame) -> Mapping[str, FloatArray]:
     adult = people["age"].between(18, 64)
+    hours = people["PP3E_TOT"].where(people["PP3E_TOT"] < 168).mask(people["ESTADO"].between(2, 4), 0.0)
     children, old = _count(people, people["age"] < 15, visits), _count(people, people["age"] >= 65, visits)
     return {
         "adult_equivalents": _total(people, people["units"], visits),
@@ -349,29 +361,41 @@ def _composition(visits: pd.DataFrame, people: pd.DataFrame) -> Mapping[str, Flo
         / np.maximum(_count(people, people["age"].between(15, 64), visits), 1.0),
         "extended_kin": _count(people, people["CH03"] >= 4, visits),
         "adult_schooling": _mean(people, people["NIVEL_ED"].map(_YEARS).where(people["age"] >= 18), visits),
-        "cannot_read": _count(people, (people["CH09"] == 2) & (people["age"] >= 18), visits),
-        "hours_per_adult": _ratio(
-            _total(people, people["PP3E_TOT"].where(people["PP3E_TOT"] < 168).fillna(0.0), visits),
-            _count(people, adult, visits),
+        "cannot_read": _count(
+            people,
+            (people["CH09"] == 2) & (people["age"] >= 18),
+            visits,
+            known=people["CH09"].between(1, 3) | (people["age"] < 18),
         ),
+        "hours_per_adult": _ratio(_total(people, hours, visits), _count(people, adult, visits)),
     }
 
 
 def _work(visits: pd.DataFrame, people: pd.DataFrame) -> Mapping[str, FloatArray]:
-    at_work, industry = people["ESTADO"] == 1, _industry(people)
-    insured = people["CH08"].notna() & ~people["CH08"].isin([0, 4, 9])
-    idle = people["age"].between(15, 24) & ~at_work & (people["CH10"] != 1)
+    state, industry, insurance = people["ESTADO"], _industry(people), people["CH08"]
+    at_work, asked = state == 1, state.between(1, 4)
+    young = people["age"].between(15, 24)
+    told = asked & (industry.notna() | ~at_work)
     conditions = {
-        "unemployed": people["ESTADO"] == 2,
-        "long_search": (people["ESTADO"] == 2) & people["PP10A"].between(4, 5),
-        "young_idle": idle,
-        "workers_with_insurance": at_work & insured,
-        "workers_for_state": at_work & (people["PP04A"] == 1),
-        "workers_construction": at_work & (industry == 40),
-        "workers_domestic": at_work & (industry == 97),
-        "pensioners": people["V2_M"] > 0,
+        "unemployed": (state == 2, asked),
+        "long_search": (
+            (state == 2) & people["PP10A"].between(4, 5),
+            asked & (people["PP10A"].between(1, 5) | (state != 2)),
+        ),
+        "young_idle": (
+            young & ~at_work & (people["CH10"] != 1),
+            ~young | at_work | (asked & people["CH10"].between(1, 3)),
+        ),
+        "workers_with_insurance": (
+            at_work & ~insurance.isin([0, 4, 9]),
+            asked & ((insurance.notna() & ~insurance.isin([0, 9])) | ~at_work),
+        ),
+        "workers_for_state": (at_work & (people["PP04A"] == 1), asked & (people["PP04A"].between(1, 3) | ~at_work)),
+        "workers_construction": (at_work & (industry == 40), told),
+        "workers_domestic": (at_work & (industry == 97), told),
+        "pensioners": (people["V2_M"] > 0, people["V2_M"].notna()),
     }
-    return {name: _count(people, condition, visits) for name, condition in conditions.items()}
+    return {name: _count(people, which, visits, known=known) for name, (which, known) in conditions.items()}
 
 
 def _income(visits: pd.DataFrame, people: pd.DataFrame) -> Mapping[str, FloatArray]:

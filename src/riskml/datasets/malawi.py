@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from riskml.datasets.visits import visit_spells
 from riskml.features import Latest
@@ -109,8 +110,7 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
     """Read the Malawi IHPS panel of 2010, 2013 and 2016 as monitoring tables.
 
     Welfare is the food consumption score (0 to 112), the line a value of it. A wave is dated and known on the last
-    day of its
-    year: ask on 1 January 2011, 2014 or 2017, three years ahead with ``horizon_months=36``.
+    day of its year: ask on 1 January 2011, 2014 or 2017, three years ahead with ``horizon_months=36``.
 
     Parameters
     ----------
@@ -118,27 +118,24 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
         Holds ``malawi_ihps.parquet``, the replication data of the reference as one row a household and wave.
     line : float, default 42
         Points of the score below which food consumption is not acceptable: 42, or 35 (in use where oil and sugar are
-        eaten
-        every day, the borders are 28 and 42; elsewhere 21 and 35).
+        eaten every day, the borders are 28 and 42; elsewhere 21 and 35).
 
     Returns
     -------
     Monitoring
         Judged on one score (``welfare_months=1``, ``max_age_months=1``). ``area_id`` is stratum (one digit) and
-        enumeration area
-        (eight). Tables: ``households``, ``welfare``, ``disasters`` (drought and flood of the season of the wave and
-        drought of
-        the season before, by household), ``assistance`` (safety nets, open until a wave that does not report
-        them), ``traits`` (the rest, each with a declared feature) and ``lines``. Columns of the file that are made
-        from later waves (``eversplit``, ``split...``, ``consistent_mm``, ``sample...``, ``hh_diffcomm2010``) are not
-        read.
+        enumeration area (eight). Tables: ``households``, ``welfare``, ``disasters`` (drought and flood of the season
+        of the wave and drought of the season before, by household), ``assistance`` (safety nets, open until a wave
+        that does not report them), ``traits`` (the rest, each with a declared feature) and ``lines``. Columns of the
+        file that are made from later waves (``eversplit``, ``split...``, ``consistent_mm``, ``sample...``,
+        ``hh_diffcomm2010``) are not read.
 
     Raises
     ------
     FileNotFoundError
         If the folder lacks the file.
     DataRefused
-        If the file lacks a column, or the tables break the contract.
+        If the file cannot be read or lacks a column, or the tables break the contract.
 
     Notes
     -----
@@ -162,7 +159,7 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
         raise FileNotFoundError(
             f"{path} is missing; load_malawi needs the replication data as one row a household and wave"
         )
-    waves = _waves(pd.read_parquet(path))
+    waves = _waves(_raw(path))
     dated = waves[["household_id", "date", "known_on"]]
     tables = {
         "households": waves[["household_id", "area_id", "known_on"]].assign(weight=waves["panelwgt"]),
@@ -176,6 +173,13 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
     }
     note = "Ranucci, Romano and Tiberti (2024), World Development; LSMS-ISA of the World Bank"
     return Monitoring(tables, welfare_months=1, max_age_months=1, features=_features(), notes=(note,))
+
+
+def _raw(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataRefused([_unreadable(path.name, str(error)[:150])]) from error
 
 
 def _waves(raw: pd.DataFrame) -> pd.DataFrame:
@@ -192,6 +196,18 @@ def _waves(raw: pd.DataFrame) -> pd.DataFrame:
     waves["date"] = waves["known_on"] = pd.to_datetime(year + "-12-31")
     waves["area_id"] = waves["stratum"].astype(int).astype(str) + waves["EA"].astype(int).astype(str).str.zfill(8)
     return waves
+
+
+def _unreadable(name: str, reason: str) -> Finding:
+    return Finding(
+        "unreadable_file",
+        name,
+        "",
+        1,
+        name,
+        f"{name} cannot be read as Parquet: {reason}. Write the replication data to it again",
+        f"无法将 {name} 按 Parquet 读取：{reason}。请重新写入复现数据",
+    )
 
 
 def _absent_columns(absent: list[str]) -> Finding:

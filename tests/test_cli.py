@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import indec
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from riskml.causes import CAUSES
 from riskml.cli import build_parser, main
 from riskml.files import read_table, write_table
 from riskml.measures import example_measures
+from riskml.reading import read_monitoring
 
 COLUMNS = [
     *("household_id", "as_of_date", "area_id", "rank", "risk", "risk_lower", "risk_upper"),
@@ -206,6 +208,9 @@ def test_json_is_one_object_and_may_stand_before_or_after_the_command(work, caps
         "plan {}/list.parquet --measures {}/measures.csv --budget nan --out {}/x.csv",
         "changes {}/list.parquet {}/list.html",
         "--lang fr check {}/county",
+        "convert chfs {}/county {}/x",
+        "convert eph {}/nowhere {}/x",
+        "convert eph {}/county",
     ],
 )
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -279,6 +284,59 @@ def test_too_short_a_record_ends_with_1_and_says_so(work, tmp_path, capsys):
     assert riskml(tmp_path, "simulate {}/short --households 30 --months 14") == 0
     assert riskml(tmp_path, "train {}/short --out {}/models") == 1
     assert "too short" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory) -> Path:
+    """Return a folder with a made-up survey in INDEC's own files."""
+    folder = tmp_path_factory.mktemp("EPH encuesta")
+    (folder / "raw").mkdir()
+    indec.write_small_tables(folder / "raw")
+    indec.write_own_files(folder / "raw", *indec.survey(300))
+    return folder
+
+
+def test_a_converted_survey_is_checked_learned_from_and_scored_like_any_other_data(survey, capsys):
+    assert riskml(survey, "convert eph {}/raw {}/tables --json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    data = read_monitoring(survey / "tables")
+    assert answer["rows"] == {name: len(table) for name, table in data.tables.items()}
+    assert answer["rows"]["households"] == 300 * len(indec.QUARTERS)
+    assert answer["notes"] == list(data.notes) == ["INDEC, Encuesta Permanente de Hogares"]
+    assert riskml(survey, "check {}/tables") == 0
+    assert riskml(survey, "train {}/tables --test-from 2019-07-01 --horizon-months 6 --out {}/models") == 0
+    assert riskml(survey, "score {}/tables --model {}/models --as-of 2020-01-01 --top 10 --out {}/list.csv") == 0
+    listed = read_table(survey / "list.csv")
+    assert len(listed) == 10
+    assert listed["household_id"].str.fullmatch(r"TQR\d{5}-1").all()
+
+
+def test_a_converted_survey_replaces_tables_written_before_and_nothing_else(survey, tmp_path, capsys):
+    assert riskml(survey, "convert eph {}/raw {}/again") == 0
+    assert riskml(survey, "convert eph {}/raw {}/again") == 0
+    assert riskml(survey, "convert eph {}/raw {}/raw") == 1
+    assert "holds other things than monitoring tables" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "is missing"), ("zh", "缺少")])
+@pytest.mark.parametrize("panel", ["eph", "malawi"])
+def test_a_folder_without_the_survey_ends_with_1_and_names_the_file(tmp_path, capsys, panel, language, said):
+    assert riskml(tmp_path, f"convert {panel} {{}} {{}}/x --lang {language}") == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert {"eph": "poverty_lines.csv", "malawi": "malawi_ihps.parquet"}[panel] in error
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "data refused"), ("zh", "数据未被接受")])
+def test_a_refused_survey_ends_with_3_and_names_the_file(survey, tmp_path, capsys, language, said):
+    shutil.copytree(survey / "raw", tmp_path / "raw")
+    (tmp_path / "raw" / "usu_individual_T119.txt").unlink()
+    assert riskml(tmp_path, f"convert eph {{}}/raw {{}}/x --lang {language}") == 3
+    error = capsys.readouterr().err
+    assert said in error
+    assert "usu_hogar_T119.txt" in error
+    assert not (tmp_path / "x").exists()
 
 
 def test_an_interruption_ends_with_130(work, monkeypatch, capsys):

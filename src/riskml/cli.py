@@ -155,6 +155,12 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
     _size(parser)
 
 
+def _convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("panel", choices=("eph", "malawi"), help="Argentina's EPH or Malawi's IHPS")
+    parser.add_argument("source", type=_input, metavar="SOURCE", help="folder of the survey's files")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write the tables to")
+
+
 def _check(parser: argparse.ArgumentParser) -> None:
     _data(parser)
 
@@ -307,6 +313,7 @@ _DESCRIPTION = (
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("the whole story on a simulated county", _demo),
     "simulate": ("write the tables of a simulated county", _simulate),
+    "convert": ("write the monitoring tables of a household survey, from its own files", _convert),
     "check": ("say what is odd in monitoring tables (data that must not be used are refused by every command)", _check),
     "train": ("learn the risk from monitoring tables and write a model bundle", _train),
     "evaluate": ("put a model and simple rivals in one table, out of time, with intervals", _evaluate),

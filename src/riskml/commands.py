@@ -13,7 +13,7 @@ import pandas as pd
 
 from riskml.assist import match_assistance, plan_summary
 from riskml.backtest import compare, fit_model
-from riskml.datasets import make_monitoring
+from riskml.datasets import load_eph, load_malawi, make_monitoring
 from riskml.explanation import explain
 from riskml.files import read_table, replacing, write_table
 from riskml.findings import language
@@ -27,6 +27,8 @@ from riskml.tables import Monitoring
 from riskml.watchlists import WATCHLIST_COLUMNS, watchlist, watchlist_changes
 
 Tell = Callable[[str], None]
+#: Surveys that ``convert`` reads.
+PANELS: dict[str, Callable[[Path], Monitoring]] = {"eph": load_eph, "malawi": load_malawi}
 #: What a list must have to be planned with, reported or compared.
 LIST_COLUMNS = tuple(name for name in WATCHLIST_COLUMNS if not name.startswith("risk_"))
 
@@ -43,10 +45,16 @@ def simulate(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write the tables of a simulated county."""
     tell(in_words("simulating", "正在模拟"))
     data = make_monitoring(arguments.households, n_months=arguments.months, random_state=arguments.seed)
-    write_monitoring(data, arguments.folder)
-    rows = {name: len(table) for name, table in data.tables.items()}
-    lines = [f"{name:<12}{count:>10,}" for name, count in rows.items()]
-    return Answer({"folder": str(arguments.folder), "rows": rows}, "\n".join([str(arguments.folder), *lines]))
+    return written(data, arguments.folder)
+
+
+def convert(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Write the monitoring tables of a household survey."""
+    source, folder = arguments.source, arguments.folder
+    tell(in_words(f"reading the survey in {source}", f"正在读取{source}中的调查数据"))
+    data = PANELS[arguments.panel](source)
+    tell(in_words(f"writing {folder}", f"正在写入{folder}"))
+    return written(data, folder)
 
 
 def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -184,6 +192,7 @@ def demo(arguments: argparse.Namespace, tell: Tell) -> Answer:
 RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "demo": demo,
     "simulate": simulate,
+    "convert": convert,
     "check": check,
     "train": train,
     "evaluate": evaluate,
@@ -197,6 +206,15 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
 def in_words(en: str, zh: str) -> str:
     """Return the English or the Chinese text, as the user asked."""
     return zh if language() == "zh" else en
+
+
+def written(data: Monitoring, folder: Path) -> Answer:
+    """Write monitoring tables and say what was written."""
+    write_monitoring(data, folder)
+    rows = {name: len(table) for name, table in data.tables.items()}
+    lines = [*data.notes, *(f"{name:<12}{count:>10,}" for name, count in rows.items())]
+    values = {"folder": str(folder), "rows": rows, "notes": list(data.notes)}
+    return Answer(values, "\n".join([str(folder), *lines]))
 
 
 def read(folder: Path, tell: Tell) -> Monitoring:

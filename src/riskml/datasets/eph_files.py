@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from riskml.findings import DataRefused, Finding
+from riskml.findings import DataRefused, Finding, language
 from riskml.validation import finding
 
 KEY = ["CODUSU", "NRO_HOGAR", "ANO4", "TRIMESTRE"]
@@ -132,9 +132,11 @@ def read_survey(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ..
     """
     files, findings = _files(folder)
     if not files:
-        raise FileNotFoundError(
+        raise _missing(
             f"{folder} holds neither households.parquet and individuals.parquet nor files usu_hogar_T<q><yy>.txt and "
-            "usu_individual_T<q><yy>.txt"
+            "usu_individual_T<q><yy>.txt",
+            f"{folder} 中既没有 households.parquet 和 individuals.parquet,也没有 usu_hogar_T<q><yy>.txt 和 "
+            "usu_individual_T<q><yy>.txt",
         )
     tables: dict[str, list[pd.DataFrame]] = {"hogar": [], "individual": []}
     notes = []
@@ -176,12 +178,16 @@ def read_small_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         If it cannot be read, or a column or a number is missing.
     """
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; load_eph needs poverty_lines.csv, adult_equivalence.csv and the survey's households "
-            "and individuals (households.parquet and individuals.parquet, or usu_hogar_T<q><yy>.txt and "
-            "usu_individual_T<q><yy>.txt)"
+        files = "households.parquet and individuals.parquet, or usu_hogar_T<q><yy>.txt and usu_individual_T<q><yy>.txt"
+        raise _missing(
+            f"{path} is missing; load_eph needs poverty_lines.csv, adult_equivalence.csv and the survey ({files})",
+            f"缺少 {path};需要 poverty_lines.csv、adult_equivalence.csv 以及调查数据({files})",
         )
     return _typed(path.name, _read_text(path, columns, delimiter=","), columns, columns, columns)
+
+
+def _missing(en: str, zh: str) -> FileNotFoundError:
+    return FileNotFoundError(zh if language() == "zh" else en)
 
 
 def _files(folder: Path) -> tuple[list[tuple[str, Path]], list[Finding]]:

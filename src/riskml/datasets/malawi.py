@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from riskml.datasets.visits import visit_spells
 from riskml.features import Latest
-from riskml.findings import DataRefused, Finding
+from riskml.findings import DataRefused, Finding, language
 from riskml.tables import Monitoring
 
 #: Column of the survey -> measure.
@@ -157,7 +157,9 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
     path = Path(folder) / "malawi_ihps.parquet"
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing; load_malawi needs the replication data as one row a household and wave"
+            f"缺少 {path};需要每户每期一行的复现数据"
+            if language() == "zh"
+            else f"{path} is missing; load_malawi needs the replication data as one row a household and wave"
         )
     waves = _waves(_raw(path))
     dated = waves[["household_id", "date", "known_on"]]

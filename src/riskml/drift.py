@@ -30,11 +30,10 @@ def drift_table(
     Returns
     -------
     DataFrame
-        ``feature, psi`` (population stability index; 0 no shift), ``ks`` (Kolmogorov-Smirnov distance of the present
-        values; NaN if
-        one side has none), ``missing_before, missing_now, mean_before, mean_now, importance`` (share of gain; NaN
-        without model), ``matters``
-        (psi above 0.25 and, with a model, at least one in a hundred of the gain).
+        ``feature, cause`` (empty without model), ``psi`` (population stability index; 0 no shift), ``ks``
+        (Kolmogorov-Smirnov distance of the present values; NaN if one side has none), ``missing_before,
+        missing_now, mean_before, mean_now, importance`` (share of gain; NaN without model), ``matters`` (psi above
+        0.25 and, with a model, at least one in a hundred of the gain).
 
     Raises
     ------
@@ -50,11 +49,10 @@ def drift_table(
     names = [name for name in reference.columns if name in set(current.columns)]
     if not names or not len(reference) or not len(current):
         raise ValueError("reference and current need rows and at least one column in common")
-    gain = (
-        {}
-        if model is None
-        else dict(zip(model.dictionary_["name"], model.booster_.feature_importance("gain"), strict=True))
-    )
+    gain, cause = {}, {}
+    if model is not None:
+        gain = dict(zip(model.dictionary_["name"], model.booster_.feature_importance("gain"), strict=True))
+        cause = dict(zip(model.dictionary_["name"], model.dictionary_["cause"], strict=True))
     whole = sum(gain.values()) or 1.0
     rows = []
     for name in names:
@@ -65,6 +63,7 @@ def drift_table(
         rows.append(
             {
                 "feature": name,
+                "cause": cause.get(name, ""),
                 "psi": psi,
                 "ks": ks_2samp(present, present_now).statistic if len(present) and len(present_now) else np.nan,
                 "missing_before": 1 - len(present) / len(before),
@@ -84,10 +83,12 @@ def _stability(before: NDArray[np.float64], now: NDArray[np.float64], n_bins: in
         if (~np.isnan(before)).any()
         else np.array([])
     )
-    shares = []
+    places = []
     for values in (before, now):
-        place = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="right"))
-        # Half a household in every bin keeps empty ones finite.
-        counts = np.bincount(place, minlength=len(edges) + 2) + 0.5
-        shares.append(counts / counts.sum())
+        # Below, on and above each edge: rare flags and constants have quantiles that many rows share.
+        place = np.searchsorted(edges, values, side="left") + np.searchsorted(edges, values, side="right")
+        places.append(np.bincount(np.where(np.isnan(values), 2 * len(edges) + 1, place), minlength=2 * len(edges) + 2))
+    used = (places[0] > 0) | (places[1] > 0)
+    # Half a household in every bin keeps empty ones finite.
+    shares = [(counts[used] + 0.5) / (counts[used] + 0.5).sum() for counts in places]
     return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())

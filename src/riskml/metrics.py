@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 
-from riskml.model import calibration_line
+from riskml.calibration import fit_affine
 
 FloatArray = NDArray[np.float64]
 _PROBABILITY = ("brier", "log_loss", "calibration_slope", "calibration_intercept")
@@ -281,11 +281,18 @@ def calibration_slope(y: ArrayLike, risk: ArrayLike, *, sample_weight: ArrayLike
     y_, risk_, weight = _checked(y, risk, sample_weight)
     if len(np.unique(y_[weight > 0])) < 2:
         return np.nan, np.nan
-    line, _ = calibration_line(logit(np.clip(risk_, 1e-6, 1 - 1e-6)), y_, weight, np.arange(len(y_)))
-    return float(line[0]), float(line[1])
+    slope, levels = fit_affine(logit(np.clip(risk_, 1e-6, 1 - 1e-6)), y_, weight)
+    return slope, float(levels[0])
 
 
 def _checked(y: ArrayLike, risk: ArrayLike, weight: ArrayLike | None) -> tuple[FloatArray, FloatArray, FloatArray]:
+    if (
+        isinstance(y, pd.Series)
+        and isinstance(risk, pd.Series)
+        and len(y) == len(risk)
+        and not y.index.equals(risk.index)
+    ):
+        raise ValueError("y and risk are indexed differently; put them in one order first")
     y_, risk_ = np.asarray(y, dtype=np.float64), np.asarray(risk, dtype=np.float64)
     weight_ = np.ones(len(y_)) if weight is None else np.asarray(weight, dtype=np.float64)
     if not len(y_) == len(risk_) == len(weight_):
@@ -354,6 +361,7 @@ def _measured(
     rows = rows[np.argsort(-risk[rows], kind="stable")]
     y_sorted, first = y[rows], np.flatnonzero(np.append(True, np.diff(risk[rows]) != 0))
     p = np.clip(risk[rows], 1e-6, 1 - 1e-6) if probability else risk[rows]
+    margin = logit(p) if probability else p
     everyone = np.argsort(-risk, kind="stable")
     ties = np.flatnonzero(np.append(True, np.diff(risk[everyone]) != 0))
     y_inside = (y * inside)[everyone]
@@ -371,7 +379,8 @@ def _measured(
         if probability:
             out[2] = w @ (p - y_sorted) ** 2 / w.sum()
             out[3] = -(w @ (y_sorted * np.log(p) + (1 - y_sorted) * np.log1p(-p))) / w.sum()
-            out[4:6] = calibration_line(logit(p), y_sorted, w, rows)[0]
+            slope, levels = fit_affine(margin[w > 0], y_sorted[w > 0], w[w > 0])
+            out[4:6] = slope, levels[0]
         # The list is the district's; within ties it grows in equal shares, so its recall is linear there.
         w = weight[everyone]
         length = np.append(0.0, np.cumsum(np.add.reduceat(w, ties)))

@@ -9,20 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import norm
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from riskml.booster_text import MAX_DEPTH, MAX_LEAVES
+from riskml.calibration import Calibration, Rows, calibrate
 from riskml.features import feature_dictionary
-from riskml.split import TemporalSplit
 
 FloatArray = NDArray[np.float64]
-
-#: Fewer out-of-sample events than this do not carry a calibration of their own.
-_LEAST_EVENTS = 20
-_CALIBRATION_FOLDS = 3
 
 
 class RiskClassifier(ClassifierMixin, BaseEstimator):
@@ -30,8 +25,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
 
     Shallow, slow, strongly subsampled LightGBM trees (nearly additive models hold best when the world
     drifts), kept monotone where the feature dictionary knows the direction. The calibration is a line in the
-    log-odds, learned on margins of models that were trained on earlier dates only (the horizon is the embargo),
-    or on held-out folds where X has no dates; so Shapley values of the trees remain exact after it. Rows are
+    log-odds (:func:`riskml.calibration.calibrate`): its slope comes from models that were trained on earlier dates
+    only, its level from the newest outcomes; so Shapley values of the trees remain exact after it. Rows are
     sorted by their index before training, seeds are fixed: neither row order nor threads change the model.
 
     Parameters
@@ -41,7 +36,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         know get cause ``other`` and no direction.
     horizon_months : int, default 12
         Months between an as-of date and its outcome: the embargo of the calibration.
-    n_estimators : int, default 1000
+    n_estimators : int, default 600
         Number of trees.
     learning_rate : float, default 0.02
         Shrinkage.
@@ -66,10 +61,10 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
     ----------
     booster_ : lightgbm.Booster
         The trees; columns in the order of ``dictionary_``.
+    calibrator_ : riskml.calibration.Calibration
+        Slope and intercept of the calibrated log-odds, where they come from and how well they are known.
     calibration_ : tuple of float
-        ``(slope, intercept)``: calibrated log-odds = slope x margin + intercept.
-    calibration_covariance_ : ndarray, shape (2, 2)
-        Sampling covariance of the two, households as clusters.
+        ``(slope, intercept)`` of it: calibrated log-odds = slope x margin + intercept.
     dictionary_ : DataFrame
         What each column means, in order.
     fit_summary_ : dict
@@ -90,7 +85,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         *,
         dictionary: pd.DataFrame | None = None,
         horizon_months: int = 12,
-        n_estimators: int = 1000,
+        n_estimators: int = 600,
         learning_rate: float = 0.02,
         num_leaves: int = 8,
         max_depth: int = 4,
@@ -129,7 +124,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         y : Series or array, shape (n_rows,)
             Labels of two classes.
         sample_weight : array, shape (n_rows,), optional
-            Weights.
+            Weights; only their proportions count. Rows of weight 0 are left out.
 
         Returns
         -------
@@ -141,33 +136,47 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If values are infinite, labels missing or not of two classes, or a tree larger than 31 leaves or depth 8.
         """
-        if self.num_leaves > 31 or not 0 < self.max_depth <= 8:
-            raise ValueError("trees have at most 31 leaves and depth 8, so that explanations stay exact and fast")
+        if not (2 <= self.num_leaves <= MAX_LEAVES and 1 <= self.max_depth <= MAX_DEPTH):
+            raise ValueError(
+                f"trees have 2 to {MAX_LEAVES} leaves and depth 1 to {MAX_DEPTH}, so that explanations stay exact and "
+                f"fast; got num_leaves={self.num_leaves}, max_depth={self.max_depth}"
+            )
         if isinstance(y, pd.Series) and y.isna().any():
             raise ValueError(
                 f"y is missing in {int(y.isna().sum())} rows; leave out rows whose outcome was not observed"
             )
-        frame = X if isinstance(X, pd.DataFrame) else None
+        index = X.index if isinstance(X, pd.DataFrame) and "as_of_date" in (X.index.names or []) else None
         values, labels = validate_data(self, X, y, ensure_all_finite="allow-nan", dtype=np.float64)
         check_classification_targets(labels)
-        weight = _check_sample_weight(sample_weight, values, dtype=np.float64)
         if type_of_target(labels) != "binary":
             raise ValueError(
                 f"Only binary classification is supported. The type of the target is {type_of_target(labels)}."
             )
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        weight = _check_sample_weight(sample_weight, values, dtype=np.float64, ensure_non_negative=True)
+        order = np.arange(len(labels)) if index is None else np.asarray(index.argsort())
+        order = order[weight[order] > 0]
+        self.classes_, codes = np.unique(labels[order], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("y holds one class only; both returned and not returned are needed")
-        index = frame.index if frame is not None and "as_of_date" in (frame.index.names or []) else None
+        rows = Rows(values[order], codes.astype(np.int64), weight[order] / weight[order].mean())
         if index is not None:
-            order = np.asarray(index.argsort())
-            values, codes, weight, index = values[order], codes[order], weight[order], index[order]
+            dates = pd.DatetimeIndex(index.get_level_values("as_of_date"))[order]
+            rows = Rows(rows.X, rows.y, rows.weight, pd.factorize(index.get_level_values(0)[order])[0], dates)
         names = [str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])]
         self.dictionary_ = _meanings(self.dictionary, names)
-        self.booster_ = self._boost(values, codes, weight)
-        self._learn_calibration(values, codes, weight, index)
-        self._summarise(codes, index)
+        self.booster_ = self._boost(rows)
+        self.calibrator_ = (
+            calibrate(rows, self._trained, horizon_months=self.horizon_months, seed=self.random_state)
+            if self.calibrate
+            else Calibration(reason="not asked for")
+        )
+        self.fit_summary_ = _summary(rows, self.calibrator_, self.horizon_months)
         return self
+
+    @property
+    def calibration_(self) -> tuple[float, float]:
+        """Slope and intercept of the calibrated log-odds."""
+        return self.calibrator_.slope, self.calibrator_.intercept
 
     def decision_function(self, X: Any) -> FloatArray:
         """Return the calibrated log-odds of the second class, shape (n_rows,).
@@ -178,9 +187,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             If columns are missing, unknown or infinite. Columns in another order are put right.
         """
         check_is_fitted(self, "booster_")
-        values = validate_data(self, self._aligned(X), reset=False, ensure_all_finite="allow-nan", dtype=np.float64)
-        slope, intercept = self.calibration_
-        return slope * np.asarray(self.booster_.predict(values, raw_score=True)) + intercept
+        return self.calibrator_.log_odds(self._margin(X))
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Return the probabilities of the two classes, shape (n_rows, 2)."""
@@ -200,23 +207,33 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
     def risk_interval(self, X: pd.DataFrame, *, coverage: float = 0.9) -> pd.DataFrame:
         """Return how far the probability itself is known.
 
-        The interval is that of the calibration line (delta method, households as clusters): with ``coverage`` it
-        holds the
-        share of returns among households of the same score in the periods the calibration was learned on. It
-        says nothing of one household's fate, and a world that has moved since is outside it.
+        The interval is that of the calibration: how well its slope and level are known (households as clusters) and
+        how far the level moves from one horizon to the next. With ``coverage`` it holds the share of returns among
+        households of the same score in the coming horizon, as long as levels go on moving as they did. It says
+        nothing of one household's fate.
+
+        Parameters
+        ----------
+        X : DataFrame, shape (n_rows, n_features)
+            Features.
+        coverage : float, default 0.9
+            Between 0 and 1.
 
         Returns
         -------
         DataFrame
             ``risk_lower, risk_upper``, indexed as X; equal to the risk where there was too little data to calibrate.
+
+        Raises
+        ------
+        ValueError
+            If the coverage is not between 0 and 1, or X does not fit.
         """
-        log_odds = self.decision_function(X)
-        slope, intercept = self.calibration_
-        terms = np.column_stack([(log_odds - intercept) / slope, np.ones(len(log_odds))])
-        spread = np.sqrt(np.einsum("ij,jk,ik->i", terms, self.calibration_covariance_, terms))
-        reach = norm.ppf(0.5 + coverage / 2) * spread
-        bounds = {"risk_lower": expit(log_odds - reach), "risk_upper": expit(log_odds + reach)}
-        return pd.DataFrame(bounds, index=X.index if isinstance(X, pd.DataFrame) else None)
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage must lie between 0 and 1, got {coverage}")
+        bounds = self.calibrator_.interval(self._margin(X), coverage)
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        return pd.DataFrame(bounds, index=index, columns=["risk_lower", "risk_upper"])
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: binary only, NaN allowed."""
@@ -229,19 +246,32 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         """Return X with its columns in the order of training, or refuse it."""
         if not isinstance(X, pd.DataFrame) or not hasattr(self, "feature_names_in_"):
             return X
-        missing = [name for name in self.feature_names_in_ if name not in X.columns]
-        extra = [name for name in X.columns if name not in set(self.feature_names_in_)]
-        if missing or extra:
+        known, given = set(self.feature_names_in_), [str(name) for name in X.columns]
+        wrong = {
+            "missing": [name for name in self.feature_names_in_ if name not in set(given)],
+            "unknown to the model": [name for name in given if name not in known],
+            "twice there": [str(name) for name in X.columns[X.columns.duplicated()]],
+        }
+        said = [f"{len(names)} {what}: {', '.join(names[:5])}" for what, names in wrong.items() if names]
+        if said:
             # scikit-learn's own words first: its checks look for them.
             raise ValueError(
                 "The feature names should match those that were passed during fit.\n"
-                + (f"{len(missing)} columns are missing (first: {missing[0]}). " if missing else "")
-                + (f"{len(extra)} columns are unknown to the model (first: {extra[0]}). " if extra else "")
-                + "Compute X with feature_table from data with the same tables."
+                f"Columns: {'; '.join(said)}. Compute X with feature_table from data with the same tables."
             )
         return X[list(self.feature_names_in_)]
 
-    def _boost(self, values: FloatArray, codes: NDArray[np.int64], weight: FloatArray) -> lgb.Booster:
+    def _margin(self, X: Any) -> FloatArray:
+        check_is_fitted(self, "booster_")
+        values = validate_data(self, self._aligned(X), reset=False, ensure_all_finite="allow-nan", dtype=np.float64)
+        return np.asarray(self.booster_.predict(values, raw_score=True))
+
+    def _trained(self, rows: Rows) -> Any:
+        """Return the function that gives the margins of a booster trained on rows."""
+        booster = self._boost(rows)
+        return lambda X: np.asarray(booster.predict(X, raw_score=True))
+
+    def _boost(self, rows: Rows) -> lgb.Booster:
         directions = self.dictionary_["direction"].astype(int).tolist()
         settings = {
             "objective": "binary",
@@ -252,6 +282,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             "feature_fraction": self.feature_fraction,
             "bagging_fraction": self.bagging_fraction,
             "bagging_freq": 1,
+            # Few thresholds a column: smoother steps, and faster.
+            "max_bin": 63,
             "lambda_l2": self.lambda_l2,
             "monotone_constraints": directions if self.monotone and any(directions) else None,
             "deterministic": True,
@@ -260,89 +292,24 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             "num_threads": self.n_jobs,
             "verbose": -1,
         }
-        data = lgb.Dataset(values, codes, weight=weight, free_raw_data=False)
+        data = lgb.Dataset(rows.X, rows.y, weight=rows.weight)
         return lgb.train({k: v for k, v in settings.items() if v is not None}, data, self.n_estimators)
 
-    def _learn_calibration(
-        self, values: FloatArray, codes: NDArray[np.int64], weight: FloatArray, index: pd.Index | None
-    ) -> None:
-        self.calibration_, self.calibration_covariance_ = (1.0, 0.0), np.zeros((2, 2))
-        self.calibration_source_ = "none"
-        if not self.calibrate:
-            return
-        source, folds = _folds(codes, index, self.horizon_months, self.random_state)
-        margins, rows = [], []
-        for train, test in folds:
-            if len(np.unique(codes[train])) == 2:
-                booster = self._boost(values[train], codes[train], weight[train])
-                margins.append(np.asarray(booster.predict(values[test], raw_score=True)))
-                rows.append(test)
-        if not rows:
-            return
-        held_out, margin = np.concatenate(rows), np.concatenate(margins)
-        events = int(codes[held_out].sum())
-        if min(events, len(held_out) - events) < _LEAST_EVENTS:
-            return
-        household = np.arange(len(codes)) if index is None else pd.factorize(index.get_level_values(0))[0]
-        line, covariance = calibration_line(margin, codes[held_out], weight[held_out], household[held_out])
-        self.calibration_ = (float(np.clip(line[0], 0.2, 5.0)), float(line[1]))
-        self.calibration_covariance_, self.calibration_source_ = covariance, source
 
-    def _summarise(self, codes: NDArray[np.int64], index: pd.Index | None) -> None:
-        summary: dict[str, Any] = {
-            "rows": len(codes),
-            "events": int(codes.sum()),
-            "horizon_months": int(self.horizon_months),
-            "calibration_source": self.calibration_source_,
-        }
-        if index is not None:
-            dates = pd.DatetimeIndex(index.get_level_values("as_of_date"))
-            summary["households"] = int(index.get_level_values(0).nunique())
-            summary["first_as_of_date"], summary["last_as_of_date"] = (
-                f"{dates.min():%Y-%m-%d}",
-                f"{dates.max():%Y-%m-%d}",
-            )
-        self.fit_summary_ = summary
-
-
-def calibration_line(
-    margin: FloatArray, y: NDArray[Any], weight: FloatArray, cluster: NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
-    """Return slope and intercept of the logistic regression of y on a margin, and their covariance.
-
-    Cox's recalibration: log-odds = slope x margin + intercept, by maximum likelihood (Newton's steps); the covariance
-    is the sandwich
-    estimate with clusters.
-
-    Returns
-    -------
-    line : ndarray, shape (2,)
-        Slope, intercept.
-    covariance : ndarray, shape (2, 2)
-        Its covariance.
-
-    References
-    ----------
-    Cox, D. R. (1958). Two further applications of a model for binary regression. Biometrika 45.
-    """
-    terms = np.column_stack([margin, np.ones(len(margin))])
-
-    line = np.array([1.0, 0.0])
-    for _ in range(25):
-        p = expit(terms @ line)
-        gradient = terms.T @ (weight * (y - p))
-        hessian = (terms * (weight * p * (1 - p))[:, None]).T @ terms
-        # A trace of ridge keeps separable margins finite; steps are bounded for the same reason.
-        step = np.linalg.solve(hessian + 1e-6 * max(hessian.trace(), 1e-12) * np.eye(2), gradient)
-        line = line + step / max(1.0, float(np.abs(step).max()) / 2)
-        if np.abs(step).max() < 1e-9:
-            break
-    p = expit(terms @ line)
-    bread = np.linalg.pinv((terms * (weight * p * (1 - p))[:, None]).T @ terms)
-    scores = terms * (weight * (y - p))[:, None]
-    _, codes = np.unique(cluster, return_inverse=True)
-    by_cluster = np.column_stack([np.bincount(codes, scores[:, k]) for k in range(2)])
-    return line, bread @ (by_cluster.T @ by_cluster) @ bread
+def _summary(rows: Rows, calibration: Calibration, horizon_months: int) -> dict[str, Any]:
+    """Return what the model learned from, as plain values."""
+    said: dict[str, Any] = {
+        "rows": len(rows.y),
+        "events": int(rows.y.sum()),
+        "horizon_months": int(horizon_months),
+        "calibration_source": calibration.source,
+        "calibration_reason": calibration.reason,
+    }
+    if rows.household is not None and rows.dates is not None:
+        said["households"] = len(np.unique(rows.household))
+        said["first_as_of_date"] = f"{rows.dates.min():%Y-%m-%d}"
+        said["last_as_of_date"] = f"{rows.dates.max():%Y-%m-%d}"
+    return said
 
 
 def _meanings(dictionary: pd.DataFrame | None, names: list[str]) -> pd.DataFrame:
@@ -357,27 +324,3 @@ def _meanings(dictionary: pd.DataFrame | None, names: list[str]) -> pd.DataFrame
     rows["actionable"] = rows["actionable"].eq(True)
     rows["sensitive"] = rows["sensitive"].eq(True)
     return rows.rename_axis("name").reset_index()
-
-
-def _folds(
-    codes: NDArray[np.int64], index: pd.Index | None, horizon_months: int, seed: int
-) -> tuple[str, list[tuple[NDArray[np.int64], NDArray[np.int64]]]]:
-    """Return folds for the calibration: forward in time where there are dates enough, else by household."""
-    if index is not None:
-        dates = pd.DatetimeIndex(index.get_level_values("as_of_date"))
-        later = dates.unique()[dates.unique() >= dates.min() + pd.DateOffset(months=horizon_months)]
-        if len(later):
-            split = TemporalSplit(min(_CALIBRATION_FOLDS, len(later)), horizon_months=horizon_months)
-            folds = list(split.split(pd.DataFrame(index=index)))
-            if codes[np.concatenate([test for _, test in folds])].sum() >= _LEAST_EVENTS:
-                return "forward in time", folds
-        group = pd.factorize(index.get_level_values(0))[0] % _CALIBRATION_FOLDS
-        every = range(_CALIBRATION_FOLDS)
-        return "held-out households", [(np.flatnonzero(group != k), np.flatnonzero(group == k)) for k in every]
-    if np.bincount(codes).min() < _CALIBRATION_FOLDS:
-        return "none", []
-    folds = StratifiedKFold(_CALIBRATION_FOLDS, shuffle=True, random_state=seed).split(codes, codes)
-    return "held-out rows", list(folds)
-
-
-__all__ = ["RiskClassifier", "calibration_line"]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,11 @@ import numpy as np
 import pandas as pd
 
 import riskml
+from riskml.booster_text import read_booster, write_booster
+from riskml.calibration import Calibration
+from riskml.card import card_text, model_card
+from riskml.causes import CAUSES
+from riskml.features import feature_dictionary
 from riskml.findings import ModelRefused, language
 from riskml.model import RiskClassifier
 
@@ -29,9 +36,6 @@ if TYPE_CHECKING:
 
 FILES = ("model.txt", "calibration.json", "features.json", "card.json", "CARD.md")
 _FORMAT = 1
-#: Arrays of a tree in LightGBM's text with their length, given leaves L: nodes are L - 1.
-_NODE_ARRAYS = ("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child")
-_LEAF_ARRAYS = ("leaf_value", "leaf_weight", "leaf_count")
 
 
 def save_model(
@@ -59,24 +63,21 @@ def save_model(
     Path
         The bundle: ``model.txt, calibration.json, features.json, card.json, CARD.md, manifest.json``. Written aside,
         flushed to the disk and renamed, so that it is whole or not there.
+
+    Raises
+    ------
+    ValueError
+        If the model was not fitted on a DataFrame with outcomes 0 and 1.
     """
-    card = _card(model, data, figures)
+    if list(model.classes_) != [0, 1] or not hasattr(model, "feature_names_in_"):
+        raise ValueError("a bundle holds a model fitted on a DataFrame with outcomes 0 and 1")
+    card = model_card(model, data=data, figures=figures)
     contents = {
-        "model.txt": model.booster_.model_to_string(),
-        "calibration.json": _json(
-            {
-                "slope": model.calibration_[0],
-                "intercept": model.calibration_[1],
-                "covariance": np.asarray(model.calibration_covariance_).tolist(),
-                "source": model.calibration_source_,
-                "classes": [_plain(value) for value in model.classes_],
-                "settings": {k: v for k, v in model.get_params().items() if k != "dictionary"},
-                "summary": model.fit_summary_,
-            }
-        ),
+        "model.txt": write_booster(model.booster_),
+        "calibration.json": _json(model.calibrator_.as_dict()),
         "features.json": _json(json.loads(model.dictionary_.to_json(orient="records", double_precision=15))),
         "card.json": _json(card),
-        "CARD.md": _card_text(card),
+        "CARD.md": card_text(card),
     }
     encoded = {name: text.encode("utf-8") for name, text in contents.items()}
     manifest = {
@@ -127,33 +128,19 @@ def load_model(folder: str | Path) -> RiskClassifier:
     """
     bundle = _bundle(Path(folder))
     bodies = _verified(bundle)
-    calibration = _parsed(bodies, "calibration.json", dict)
-    rows = _parsed(bodies, "features.json", list)
+    calibrator = _structured(bundle, "calibration.json", _calibration, _parsed(bundle, bodies, "calibration.json"))
+    dictionary = _structured(bundle, "features.json", _dictionary, _parsed(bundle, bodies, "features.json"))
+    card = _parsed(bundle, bodies, "card.json")
+    model = _structured(bundle, "card.json", _unfitted, card)
     text = bodies["model.txt"].decode("utf-8", errors="replace")
-    try:
-        dictionary = pd.DataFrame(rows)
-        dictionary["window"] = dictionary["window"].astype(float)
-        settings = calibration["settings"]
-        model = RiskClassifier(**settings)
-        line = float(calibration["slope"]), float(calibration["intercept"])
-        covariance = np.asarray(calibration["covariance"], dtype=np.float64).reshape(2, 2)
-        if not np.isfinite([*line, *covariance.ravel()]).all() or line[0] <= 0:
-            raise ValueError("calibration is not finite")
-        if dictionary["name"].duplicated().any() or not len(dictionary):
-            raise ValueError("feature names are not distinct")
-        check_booster_text(text, len(dictionary), settings)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _refused(
-            bundle, f"its structure is not that of a model riskml writes ({error})", f"结构不符合要求（{error}）"
-        ) from error
-    model.booster_ = lgb.Booster(model_str=text)
-    model.calibration_, model.calibration_covariance_ = line, covariance
-    model.calibration_source_, model.fit_summary_ = calibration["source"], calibration["summary"]
-    model.classes_ = np.array(calibration["classes"])
+    model.booster_ = _structured(
+        bundle, "model.txt", lambda given: read_booster(given, n_features=len(dictionary)), text
+    )
+    model.calibrator_, model.fit_summary_, model.card_ = calibrator, card["training"], card
+    model.classes_ = np.array([0.0, 1.0])
     model.dictionary_ = dictionary
     model.feature_names_in_ = dictionary["name"].to_numpy(dtype=object)
     model.n_features_in_ = len(dictionary)
-    model.card_ = _parsed(bodies, "card.json", dict)
     return model
 
 
@@ -179,81 +166,6 @@ def check_fits(model: RiskClassifier, X: pd.DataFrame) -> None:
         )
 
 
-def check_booster_text(text: str, n_features: int, settings: Mapping[str, Any]) -> None:
-    """Check that a text has the structure of a LightGBM model that riskml writes, before LightGBM sees it.
-
-    Raises
-    ------
-    ValueError
-        Naming what does not hold.
-    """
-    if not text.startswith("tree\n"):
-        raise ValueError("model.txt does not start as a LightGBM model")
-    head, *trees = text.split("\nTree=")
-    keys = dict(line.split("=", 1) for line in head.split("\n") if "=" in line)
-    wanted = {"version": "v4", "num_class": "1", "num_tree_per_iteration": "1", "label_index": "0"}
-    for key, value in wanted.items():
-        if keys.get(key) != value:
-            raise ValueError(f"{key} is {keys.get(key)!r}, not {value!r}")
-    if keys.get("objective") != "binary sigmoid:1" or int(keys.get("max_feature_idx", -1)) != n_features - 1:
-        raise ValueError("objective or number of features is another")
-    if (
-        len(keys.get("feature_names", "").split()) != n_features
-        or len(keys.get("feature_infos", "").split()) != n_features
-    ):
-        raise ValueError("feature names or infos are of another number")
-    if len(trees) != len(keys.get("tree_sizes", "").split()) or not trees:
-        raise ValueError("number of trees is another than the header says")
-    if "\nend of trees" not in trees[-1] or "\nend of parameters" not in trees[-1]:
-        raise ValueError("the text is cut")
-    sizes = [int(size) for size in keys["tree_sizes"].split()]
-    trees[-1] = trees[-1].split("\nend of trees")[0] + "\n"
-    for number, (tree, size) in enumerate(zip(trees, sizes, strict=True)):
-        written = len(f"Tree={tree}".encode()) + (1 if number < len(trees) - 1 else 0)
-        if written != size:
-            raise ValueError(f"tree {number} is {written} bytes long, not {size}")
-        _check_tree(tree, number, n_features, settings)
-
-
-def _check_tree(tree: str, number: int, n_features: int, settings: Mapping[str, Any]) -> None:
-    first, *lines = tree.split("\n")
-    if first != str(number):
-        raise ValueError(f"tree {number} is called {first[:20]!r}")
-    fields = dict(line.split("=", 1) for line in lines if "=" in line)
-    leaves = int(fields["num_leaves"])
-    if not 1 <= leaves <= int(settings["num_leaves"]) or fields["num_cat"] != "0" or fields["is_linear"] != "0":
-        raise ValueError(f"tree {number} has {leaves} leaves, categories or linear leaves")
-    arrays = {}
-    for name in (*_NODE_ARRAYS, *_LEAF_ARRAYS):
-        length = leaves if name in _LEAF_ARRAYS else leaves - 1
-        if leaves == 1 and name != "leaf_value":
-            continue
-        values = np.array(fields[name].split(), dtype=np.float64)
-        # An infinite threshold parts what is known from what is missing.
-        usable = np.isfinite(values) | ((values == np.inf) & (name == "threshold"))
-        if len(values) != length or not usable.all():
-            raise ValueError(f"tree {number}: {name} has {len(values)} values, {length} expected, all finite")
-        arrays[name] = values
-    if leaves == 1:
-        return
-    feature = arrays["split_feature"]
-    if (feature < 0).any() or (feature >= n_features).any() or (feature % 1).any():
-        raise ValueError(f"tree {number} splits on a feature that does not exist")
-    if not np.isin(arrays["decision_type"], np.arange(0, 16, 2)).all():
-        raise ValueError(f"tree {number} has another kind of split")
-    _check_children(arrays["left_child"], arrays["right_child"], leaves, number)
-
-
-def _check_children(left: np.ndarray, right: np.ndarray, leaves: int, number: int) -> None:
-    """Every node but the root and every leaf must be the child of one earlier node."""
-    children = np.concatenate([left, right])
-    if sorted(children.tolist()) != [*range(-leaves, 0), *range(1, leaves - 1)]:
-        raise ValueError(f"tree {number}: nodes and leaves do not form a tree")
-    node = np.tile(np.arange(leaves - 1), 2)
-    if (children[children > 0] <= node[children > 0]).any():
-        raise ValueError(f"tree {number}: a node comes before its parent")
-
-
 def _bundle(folder: Path) -> Path:
     if (folder / "manifest.json").is_file():
         return folder
@@ -272,13 +184,21 @@ def _verified(bundle: Path) -> dict[str, bytes]:
     names = {path.name for path in bundle.iterdir()}
     expected = {*FILES, "manifest.json"}
     if names != expected:
-        odd = sorted(names ^ expected)
-        raise _refused(
-            bundle, f"files are missing or do not belong: {', '.join(odd)}", f"文件缺失或多余：{'、'.join(odd)}"
-        )
+        odd = ", ".join(sorted(names ^ expected))
+        raise _refused(bundle, f"files are missing or do not belong: {odd}", f"文件缺失或多余：{odd}")
     bodies = {name: (bundle / name).read_bytes() for name in expected}
-    manifest = _parsed(bodies, "manifest.json", dict)
-    if manifest.get("format") != _FORMAT or not isinstance(manifest.get("files"), dict):
+    if hashlib.sha256(bodies["manifest.json"]).hexdigest()[:8] != bundle.resolve().name[-8:]:
+        raise _refused(
+            bundle,
+            "manifest.json is not what was written, or the bundle was renamed (its name ends in the manifest's hash)",
+            "manifest.json 与写入时不一致，或模型包被改名（名称以清单的哈希值结尾）",
+        )
+    manifest = _parsed(bundle, bodies, "manifest.json")
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") != _FORMAT
+        or not isinstance(manifest.get("files"), dict)
+    ):
         raise _refused(
             bundle, "manifest.json is not of this version of riskml", "manifest.json 不是本版本 riskml 的格式"
         )
@@ -290,14 +210,58 @@ def _verified(bundle: Path) -> dict[str, bytes]:
     return bodies
 
 
-def _parsed(bodies: Mapping[str, bytes], name: str, kind: type) -> Any:
+def _parsed(bundle: Path, bodies: Mapping[str, bytes], name: str) -> Any:
     try:
-        value = json.loads(bodies[name].decode("utf-8"))
-    except ValueError as error:
-        raise _refused(Path(name), f"it is not JSON ({error})", "不是 JSON 文件") from error
-    if not isinstance(value, kind):
-        raise _refused(Path(name), f"it holds a {type(value).__name__}, not a {kind.__name__}", "内容类型不符")
-    return value
+        return json.loads(bodies[name].decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _refused(bundle, f"{name} is not JSON ({error})", f"{name} 不是 JSON 文件") from error
+
+
+def _structured(bundle: Path, name: str, build: Callable[[Any], Any], value: Any) -> Any:
+    """Return what is built from the contents of a file, or refuse the bundle for it."""
+    try:
+        return build(value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _refused(
+            bundle,
+            f"{name} is not of the structure that riskml writes ({error})",
+            f"{name} 的结构不符合要求（{error}）",
+        ) from error
+
+
+def _calibration(given: Any) -> Calibration:
+    wanted = {field.name: field.type for field in fields(Calibration)}
+    if not isinstance(given, dict) or set(given) != set(wanted):
+        raise ValueError(f"expected exactly {', '.join(wanted)}")
+    for name, kind in wanted.items():
+        value = given[name]
+        if kind == "str" and not isinstance(value, str):
+            raise ValueError(f"{name} is not text")
+        if kind == "float" and (type(value) not in (int, float) or not math.isfinite(value)):
+            raise ValueError(f"{name} is not a finite number")
+    if given["slope"] <= 0 or min(given["slope_se"], given["level_se"], given["level_sd"]) < 0:
+        raise ValueError("slope must be positive, errors not negative")
+    return Calibration(**given)
+
+
+def _dictionary(given: Any) -> pd.DataFrame:
+    if not isinstance(given, list) or not given or not all(isinstance(row, dict) for row in given):
+        raise ValueError("expected a list with one object a feature")
+    frame = pd.DataFrame(given)
+    if list(frame.columns) != list(feature_dictionary().columns):
+        raise ValueError(f"expected the columns {', '.join(feature_dictionary().columns)}")
+    names = frame["name"]
+    if not names.map(lambda name: isinstance(name, str)).all() or names.duplicated().any():
+        raise ValueError("names of features are not text or not distinct")
+    if not frame["cause"].isin(CAUSES).all() or not frame["direction"].isin([-1, 0, 1]).all():
+        raise ValueError("a cause or a direction is unknown")
+    return frame.assign(window=frame["window"].astype(float))
+
+
+def _unfitted(card: Any) -> RiskClassifier:
+    if not isinstance(card["training"], dict) or not {"limits", "intended_use", "not_for"} <= set(card):
+        raise ValueError("parts of the card are missing")
+    return RiskClassifier(**card["settings"])
 
 
 def _refused(where: Path, en: str, zh: str) -> ModelRefused:
@@ -306,76 +270,5 @@ def _refused(where: Path, en: str, zh: str) -> ModelRefused:
     return ModelRefused(f"Model {where} is refused: {en}. Use a whole bundle as save_model writes it.")
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1, default=_plain)
-
-
-def _card(model: RiskClassifier, data: Monitoring | None, figures: pd.DataFrame | None) -> dict[str, Any]:
-    card: dict[str, Any] = {
-        "riskml": riskml.__version__,
-        "training": model.fit_summary_,
-        "tables_needed": sorted({table for table in model.dictionary_["table"] if table}),
-        "n_features": len(model.dictionary_),
-        "intended_use": "Rank households for a visit by an officer, who decides, beside the reasons.",
-        "not_for": "Refusing or ending help, deciding without a person, places or times unlike those it learned from.",
-        "limits": [
-            "A reason says what the score rests on, not what would change the outcome.",
-            "Households whose outcome was not observed are not in the figures.",
-            "Calibration holds for the period it was learned on; compare with each month's new outcomes.",
-            "People who are not registered are not seen at all.",
-        ],
-    }
-    if data is not None:
-        card["data"] = {
-            "households": len(data.household_ids),
-            "tables": {name: len(frame) for name, frame in data.tables.items()},
-            "extract_on": f"{data.extract_on:%Y-%m-%d}",
-            "welfare_months": data.welfare_months,
-            "notes": list(data.notes),
-        }
-    if figures is not None:
-        card["figures"] = json.loads(figures.to_json(orient="records", double_precision=10))
-    return card
-
-
-def _card_text(card: Mapping[str, Any]) -> str:
-    training = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in card["training"].items())
-    lines = [
-        "# Model card",
-        "",
-        card["intended_use"],
-        "",
-        f"Not for: {card['not_for']}",
-        "",
-        "## Training",
-        "",
-        training,
-        "",
-    ]
-    if "data" in card:
-        tables = ", ".join(f"{name} ({rows:,})" for name, rows in card["data"]["tables"].items())
-        lines += [
-            "## Data",
-            "",
-            f"{card['data']['households']:,} households, extract of {card['data']['extract_on']}. Rows: {tables}.",
-            "",
-        ]
-    if "figures" in card:
-        lines += [
-            "## Out of time, beside the rivals",
-            "",
-            "| model | figure | value | 95 % interval |",
-            "|---|---|---|---|",
-        ]
-        lines += [
-            f"| {row['model']} | {row['figure']} | {row['value']:.3f} | {row['lower']:.3f} to {row['upper']:.3f} |"
-            for row in card["figures"]
-            if row["value"] is not None and row["lower"] is not None
-        ] + [""]
-    lines += ["## Limits", "", *(f"- {limit}" for limit in card["limits"]), ""]
-    zh = "本模型用于为入户走访排序，由干部作出决定；不得用于拒绝或终止帮扶，也不得脱离人工自动决定。"
-    return "\n".join([*lines, "## 用途", "", zh, ""])
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)

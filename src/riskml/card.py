@@ -1,0 +1,137 @@
+"""The card of a model: what it learned from, how good it was beside the rivals, what it is for and not for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+import riskml
+from riskml.model import RiskClassifier
+
+if TYPE_CHECKING:
+    from riskml.tables import Monitoring
+
+_SAID = {
+    "intended_use": (
+        "Rank the households at risk for a visit by an officer, who sees the reasons and decides.",
+        "为入户走访排序；干部查看原因后作出决定。",
+    ),
+    "not_for": (
+        "Refusing or ending help, deciding without a person, or places and times unlike those it learned from.",
+        "不得用于拒绝或终止帮扶，不得脱离人工自动决定，不得用于与训练数据差异较大的地区或时期。",
+    ),
+}
+_LIMITS = (
+    (
+        "A reason says what the score rests on, not what would change the outcome.",
+        "原因说明评分的依据，并不说明改变它会带来什么结果。",
+    ),
+    (
+        "Households whose outcome was not observed are not in the figures.",
+        "结果未被观察到的住户不在评估数字之内。",
+    ),
+    (
+        "The level of risk is that of the newest outcomes it learned from; compare it with each month's new outcomes.",
+        "风险水平以训练时最新的结果为准，请每月与新的结果对照。",
+    ),
+    ("People who are not registered are not seen at all.", "未登记的人完全不在视野之内。"),
+)
+
+
+def model_card(
+    model: RiskClassifier, *, data: Monitoring | None = None, figures: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """Return the card of a fitted model as plain JSON values.
+
+    Parameters
+    ----------
+    model : RiskClassifier
+        Fitted.
+    data : Monitoring, optional
+        The data it was trained on.
+    figures : DataFrame, optional
+        Table of :func:`riskml.evaluate` beside the rivals.
+
+    Returns
+    -------
+    dict
+        ``riskml`` (version), ``training`` (rows, households, events, dates, horizon), ``settings``, ``calibration``,
+        ``n_features``, ``tables_needed``, ``intended_use``, ``not_for``, ``limits`` (each English and Chinese), and
+        where given ``data`` and ``figures``.
+    """
+    card: dict[str, Any] = {
+        "riskml": riskml.__version__,
+        "training": model.fit_summary_,
+        "settings": {name: value for name, value in model.get_params().items() if name != "dictionary"},
+        "calibration": model.calibrator_.as_dict(),
+        "n_features": len(model.dictionary_),
+        "tables_needed": sorted({table for table in model.dictionary_["table"] if table}),
+        **{key: {"en": en, "zh": zh} for key, (en, zh) in _SAID.items()},
+        "limits": [{"en": en, "zh": zh} for en, zh in _LIMITS],
+    }
+    if data is not None:
+        card["data"] = {
+            "households": len(data.household_ids),
+            "tables": {name: len(table) for name, table in data.tables.items()},
+            "extract_on": f"{data.extract_on:%Y-%m-%d}",
+            "welfare_months": data.welfare_months,
+            "notes": list(data.notes),
+        }
+    if figures is not None:
+        card["figures"] = json.loads(figures.to_json(orient="records", double_precision=10))
+    return card
+
+
+def card_text(card: Mapping[str, Any]) -> str:
+    """Return a card as Markdown, in English with a summary in Chinese.
+
+    Parameters
+    ----------
+    card : mapping
+        As :func:`model_card` returns it.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    calibration = card["calibration"]
+    source = calibration["source"].replace("_", " ") + (f" ({calibration['reason']})" if calibration["reason"] else "")
+    lines = ["# Model card", "", card["intended_use"]["en"], "", f"Not for: {card['not_for']['en']}", ""]
+    lines += ["## Training", "", *(f"- {key.replace('_', ' ')}: {value}" for key, value in card["training"].items())]
+    lines += [f"- features: {card['n_features']}, from the tables {', '.join(card['tables_needed'])}"]
+    lines += [
+        f"- calibration: slope {calibration['slope']:.3f}, intercept {calibration['intercept']:.3f}; {source}",
+        "",
+    ]
+    lines += [*_data_lines(card.get("data")), *_figure_lines(card.get("figures"))]
+    lines += ["## Limits", "", *(f"- {limit['en']}" for limit in card["limits"]), ""]
+    lines += ["## 摘要", "", f"用途：{card['intended_use']['zh']}", "", f"不适用：{card['not_for']['zh']}", ""]
+    return "\n".join([*lines, *(f"- {limit['zh']}" for limit in card["limits"]), ""])
+
+
+def _data_lines(data: Mapping[str, Any] | None) -> list[str]:
+    if data is None:
+        return []
+    tables = ", ".join(f"{name} ({rows:,})" for name, rows in data["tables"].items())
+    said = f"{data['households']:,} households, extract of {data['extract_on']}. Rows: {tables}."
+    return ["## Data", "", said, "", *(f"- {note}" for note in data["notes"]), ""]
+
+
+def _figure_lines(figures: list[Mapping[str, Any]] | None) -> list[str]:
+    if figures is None:
+        return []
+    rows = [
+        f"| {row['group']} | {row['model']} | {row['figure']} | {row['value']:.3f} | {_span(row)} |"
+        for row in figures
+        if row["value"] is not None
+    ]
+    head = ["| group | model | figure | value | 95 % interval |", "|---|---|---|---|---|"]
+    return ["## Out of time, beside the rivals", "", *head, *rows, ""]
+
+
+def _span(row: Mapping[str, Any]) -> str:
+    return "" if row["lower"] is None else f"{row['lower']:.3f} to {row['upper']:.3f}"

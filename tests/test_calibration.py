@@ -1,0 +1,142 @@
+"""Calibration: recovers known distortions, looks only backward, and is not misled by drift."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from riskml.calibration import Rows, calibrate, fit_affine
+
+DATES = pd.date_range("2019-01-01", periods=16, freq="QS")
+
+
+def world(seed, *, slope=1.0, levels=0.0, n_households=1500, dates=DATES):
+    """Rows whose only column is the margin; log-odds of returning are slope * margin + level of the date."""
+    rng = np.random.default_rng(seed)
+    household = np.repeat(np.arange(n_households), len(dates))
+    margin = np.repeat(rng.normal(-2.5, 1.2, n_households), len(dates)) + rng.normal(0, 0.5, len(household))
+    level = np.tile(np.broadcast_to(levels, len(dates)), n_households)
+    y = (rng.random(len(household)) < expit(slope * margin + level)).astype(np.int64)
+    return Rows(margin[:, None], y, np.ones(len(y)), household, pd.DatetimeIndex(np.tile(dates, n_households)))
+
+
+def identity(rows):
+    """A model that has learned the margin and nothing else."""
+    return lambda X: X[:, 0]
+
+
+def learned(rows, train=identity):
+    return calibrate(rows, train, horizon_months=12, seed=0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_block_without_prior_is_the_logistic_regression_of_scikit_learn(weighted):
+    rng = np.random.default_rng(0)
+    margin, weight = rng.normal(-1, 2, 800), rng.uniform(0.5, 3, 800) if weighted else np.ones(800)
+    y = (rng.random(800) < expit(0.7 * margin - 0.4)).astype(np.int64)
+    slope, levels = fit_affine(margin, y, weight)
+    other = LogisticRegression(C=np.inf, tol=1e-12).fit(margin[:, None], y, sample_weight=weight)
+    assert slope == pytest.approx(other.coef_.item(), abs=1e-4)
+    assert levels == pytest.approx(other.intercept_, abs=1e-4)
+
+
+def test_blocks_have_one_slope_and_a_level_each():
+    rng = np.random.default_rng(1)
+    block = np.repeat([0, 1, 2], 40_000)
+    margin = rng.normal(-1, 1, len(block))
+    y = (rng.random(len(block)) < expit(0.6 * margin + np.array([-1, 0, 1])[block])).astype(np.int64)
+    slope, levels = fit_affine(margin, y, np.ones(len(y)), block=block)
+    assert slope == pytest.approx(0.6, abs=0.03)
+    assert levels == pytest.approx([-1, 0, 1], abs=0.05)
+
+
+def test_separable_margins_stay_finite_and_the_prior_keeps_them_near_one():
+    margin, y = np.array([-2.0, -1, 1, 2]), np.array([0, 0, 1, 1])
+    assert np.isfinite(fit_affine(margin, y, np.ones(4))[0])
+    assert fit_affine(margin, y, np.ones(4), prior_sd=0.25)[0] == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize("slope", [0.5, 1.0, 1.6])
+def test_a_model_too_bold_or_too_shy_is_put_right(slope):
+    found = learned(world(2, slope=slope, levels=-0.3))
+    assert found.source == "forward_chained"
+    assert found.slope == pytest.approx(slope, abs=0.1)
+    assert found.slope * found.centre + found.intercept == pytest.approx(slope * found.centre - 0.3, abs=0.1)
+
+
+def test_drift_moves_the_level_to_the_newest_year_and_leaves_the_slope():
+    levels = np.linspace(-0.6, 0.6, len(DATES))
+    found = learned(world(3, levels=levels))
+    assert found.slope == pytest.approx(1, abs=0.1)
+    at_centre = found.slope * found.centre + found.intercept - found.centre
+    assert at_centre == pytest.approx(levels[-4:].mean(), abs=0.12)
+    # The planted fault: a level over all dates is half a log-odds too low.
+    assert abs(levels.mean() - levels[-4:].mean()) > 0.4
+
+
+def test_the_slope_is_learned_from_models_of_the_past_only():
+    seen = []
+
+    def spy(rows):
+        seen.append(rows.dates)
+        return identity(rows)
+
+    rows = world(4, n_households=400)
+    found = learned(rows, spy)
+    assert found.source == "forward_chained"
+    forward = [dates for dates in seen if dates.max() < DATES[-1]]
+    last = [dates.max() + pd.DateOffset(months=12) for dates in forward]
+    assert len(last) == 3
+    assert last == sorted(last)
+    assert max(last) <= DATES[-1]
+    # Every other model is one of the folds, which see all dates and not all households.
+    assert len(seen) - len(forward) == 3
+
+
+def test_folds_keep_households_whole():
+    rows = world(5, n_households=300, dates=DATES[:3])
+    seen = []
+
+    def spy(part):
+        seen.append(set(part.household))
+        return identity(part)
+
+    found = learned(rows, spy)
+    assert found.source == "household_folds"
+    assert "within one horizon" in found.reason
+    left_out = [set(range(300)) - inside for inside in seen]
+    assert set.union(*left_out) == set(range(300))
+    assert sum(map(len, left_out)) == 300
+
+
+def test_too_few_returns_leave_the_margins_as_they_are():
+    rows = world(6, n_households=200, dates=DATES[:4])
+    few = Rows(rows.X, np.arange(len(rows.y)) < 9, rows.weight, rows.household, rows.dates)
+    found = learned(few)
+    assert (found.slope, found.intercept, found.source) == (1, 0, "none")
+    assert "9 rows" in found.reason
+    np.testing.assert_allclose(found.interval(np.array([-1.0]), 0.9), expit(-1))
+
+
+def test_rows_without_dates_are_calibrated_on_folds_and_expect_no_drift():
+    rows = world(7, slope=0.7)
+    found = learned(Rows(rows.X, rows.y, rows.weight))
+    assert found.source == "row_folds"
+    assert found.slope == pytest.approx(0.7, abs=0.05)
+    assert found.level_sd == 0
+
+
+def test_intervals_hold_the_next_years_risk_as_often_as_they_say():
+    # Levels walk by 0.3 a year, as the prior has it; the year after the last is what is asked.
+    inside, margin = [], np.array([-3.0, -2.0, 0.0])
+    for seed in range(120):
+        steps = np.random.default_rng(seed).normal(0, 0.3, 5)
+        levels = np.repeat(np.cumsum(steps), 4)
+        found = learned(world(seed, levels=levels[:16], n_households=120))
+        truth = expit(margin + levels[-1])
+        lower, upper = found.interval(margin, 0.8).T
+        inside.append((lower <= truth) & (truth <= upper))
+    assert 0.7 <= np.mean(inside) <= 0.95

@@ -21,44 +21,73 @@ def as_dicts(tables):
     }
 
 
-def area_of(tables, household):
-    """Return the area of a household."""
-    return tables["households"][household][-1]["area_id"]
+def area_of(tables, household, known_by):
+    """Return the area of a household as known by a day inclusive; the first one if it was registered later."""
+    rows = sorted(tables["households"][household], key=lambda row: row["known_on"])
+    rows = [row for row in rows if row["withdrawn"] != 1]
+    return [row for i, row in enumerate(rows) if i == 0 or row["known_on"] <= known_by][-1]["area_id"]
 
 
 def known_rows(tables, table, household, day):
     """Return the records of a household that exist for a day, newest known version of each, as dicts."""
     if table not in tables:
         return []
-    area = area_of(tables, household)
-    key = TABLES[table].key
-    versions = []
+
+    def record(row):
+        return tuple(row[name] for name in TABLES[table].key)
+
     rows = list(tables[table].get(household, []))
     if table == "disasters":
-        rows += [row for row in tables[table].get("", []) if area.startswith(row["area_id"])]
-    for row in rows:
-        if "end_known_on" in row and not pd.isna(row["end_known_on"]) and row["end_known_on"] > row["known_on"]:
-            versions.append({**row, "end": pd.NaT})
-            versions.append({**row, "known_on": row["end_known_on"]})
-        else:
-            versions.append(dict(row))
+        told = {}
+        for row in tables[table].get("", []):
+            if row["withdrawn"] != 1:
+                told[record(row)] = min(row["known_on"], told.get(record(row), row["known_on"]))
+        rows += [
+            row
+            for row in tables[table].get("", [])
+            if record(row) in told and area_of(tables, household, told[record(row)]).startswith(row["area_id"])
+        ]
     newest = {}
-    for row in sorted(versions, key=lambda row: row["known_on"]):
+    for row in sorted(rows, key=lambda row: row["known_on"]):
         if row["known_on"] < day:
-            newest[tuple(row[name] for name in key)] = row
-    return [row for row in newest.values() if row.get("withdrawn", 0) != 1]
+            newest[record(row)] = row
+    found = [dict(row) for row in newest.values() if row.get("withdrawn", 0) != 1]
+    for row in found:
+        learned = row.get("end_known_on", pd.NaT)
+        if learned >= day:
+            row["end"] = pd.NaT
+        elif learned > row["known_on"]:
+            row["known_on"] = learned
+    return found
 
 
-def line_on(tables, household, date):
-    """Return the yearly line per person for a household's area and a date."""
-    area = area_of(tables, household)
+def line_on(tables, household, date, known_on):
+    """Return the yearly line per person for a household's area and a date, both as known by ``known_on`` inclusive."""
+    area = area_of(tables, household, known_on)
     best = None
     for row in tables["lines"][""]:
-        if area.startswith(row["area_id"]) and row["valid_from"] <= date:
-            rank = (len(row["area_id"]), row["valid_from"])
+        published = row["valid_from"] if pd.isna(row["known_on"]) else row["known_on"]
+        holds = row["valid_from"] <= date and not row["valid_to"] < date
+        if area.startswith(row["area_id"]) and holds and published <= known_on:
+            rank = (len(row["area_id"]), row["valid_from"], published)
             if best is None or rank > best[0]:
                 best = (rank, row["amount"])
     return best[1]
+
+
+def units_of(tables, table, household, row, date):
+    """Return how many share an amount: its own units, else those last stated with an income, else the members."""
+    stated = [
+        (other["known_on"], other["date"], other["units"])
+        for other in tables["incomes"].get(household, [])
+        if not math.isnan(other.get("units", math.nan)) and other["withdrawn"] != 1
+    ]
+    if table == "incomes":
+        if not math.isnan(row.get("units", math.nan)):
+            return row["units"]
+    elif any(known_on <= row["known_on"] for known_on, _, _ in stated):
+        return max(entry for entry in stated if entry[0] <= row["known_on"])[2]
+    return persons_on(tables, household, date, row["known_on"])
 
 
 def persons_on(tables, household, date, known_on):
@@ -73,7 +102,7 @@ def in_lines(tables, table, row, household, name):
     date = (
         row["date"] if "date" in row else min(row["known_on"], row["known_on"] if pd.isna(row["end"]) else row["end"])
     )
-    yearly = line_on(tables, household, date) * persons_on(tables, household, date, row["known_on"])
+    yearly = line_on(tables, household, date, row["known_on"]) * units_of(tables, table, household, row, date)
     times = 12 if name in ("wage", "amount") and table in ("employment", "assistance") else 1
     return row[name] * times / yearly
 
@@ -85,7 +114,8 @@ def welfare(tables, household, row):
         return math.nan
     net = sum(value for value in sources if not math.isnan(value))
     net -= 0 if math.isnan(row.get("expenses", 0)) else row.get("expenses", 0)
-    yearly = line_on(tables, household, row["date"]) * persons_on(tables, household, row["date"], row["known_on"])
+    date = row["date"]
+    yearly = line_on(tables, household, date, row["known_on"]) * units_of(tables, "incomes", household, row, date)
     return net / (row["months"] / 12) / yearly
 
 
@@ -139,7 +169,7 @@ def _start(day, months):
 
 def _event(feature, pairs, day, anyone):
     pairs = [
-        (row["date"], row["known_on"], value)
+        (row["date"], _rank(feature, row), value)
         for row, value in pairs
         if _start(day, feature.window) <= row["date"] < day
     ]
@@ -164,7 +194,13 @@ def _event(feature, pairs, day, anyone):
     newest = max(date for date, _, _ in pairs)
     if feature.stat == "days_since":
         return float((day - newest).days)
-    return max(((known, value) for date, known, value in pairs if date == newest))[1]
+    return max(((rank, value) for date, rank, value in pairs if date == newest))[1]
+
+
+def _rank(feature, row):
+    """Of records of one date, the last known is the newest, then the last by key."""
+    key = TABLES["incomes" if feature.table == "welfare" else feature.table].key
+    return (row["known_on"], *(row[name] for name in key if name not in ("household_id", "date")))
 
 
 def _spell(feature, pairs, day, anyone):
@@ -217,4 +253,84 @@ def _roster(feature, pairs, day, anyone):
     }[feature.stat]()
 
 
-__all__ = ["ACCIDENTS", "feature_value", "known_rows", "line_on", "persons_on", "welfare"]
+def welfare_on(tables, household, day, months=12, max_age=12):
+    """Return welfare on a day: the mean over the period that ends with the newest record; NaN if that is too old."""
+    rows = [(row["date"], welfare(tables, household, row), row["months"]) for row in _seen(tables, household, day)]
+    rows = [row for row in rows if not math.isnan(row[1])]
+    newest = max((date for date, _, _ in rows), default=None)
+    if newest is None or newest < day - pd.DateOffset(months=max_age):
+        return math.nan
+    rows = [row for row in rows if row[0] > newest - pd.DateOffset(months=months)]
+    return sum(value * weight for _, value, weight in rows) / sum(weight for _, _, weight in rows)
+
+
+def _seen(tables, household, day):
+    return [row for row in known_rows(tables, "incomes", household, day) if row["date"] < day]
+
+
+def registered(tables, household, day):
+    """Return the row of the registry in force for a day, None if there is none."""
+    rows = known_rows(tables, "households", household, day)
+    return rows[0] if rows else None
+
+
+def cohort(tables, days):
+    """Return {(household, day): (area, welfare, weight)} of the households at risk."""
+    found = {}
+    for household in sorted(tables["households"]):
+        for day in days:
+            row, value = registered(tables, household, day), welfare_on(tables, household, day)
+            if row is not None and not row["left_on"] < day and value >= 1:
+                found[household, day] = row["area_id"], value, row["weight"]
+    return found
+
+
+def neighbours(tables, household, day, stat):
+    """Return what is known of the other households of the same area."""
+    area = registered(tables, household, day)["area_id"]
+    told = []
+    for other in tables["households"]:
+        row = registered(tables, other, day)
+        now = welfare_on(tables, other, day)
+        if other == household or row is None or row["area_id"] != area or math.isnan(now):
+            continue
+        if stat == "welfare":
+            told.append(min(now, 5.0))
+        elif stat == "below" or welfare_on(tables, other, day - pd.DateOffset(months=12)) >= 1:
+            told.append(float(now < 1))
+    return statistics.fmean(told) if told else math.nan
+
+
+def label(tables, household, as_of, *, horizon, rule="at_horizon", net=False, welfare_months=12):
+    """Return whether a household fell below the line after a day; NaN if that was not observed."""
+    judged = min(welfare_months, horizon)
+    end = as_of + pd.DateOffset(months=horizon)
+    rows = []
+    for row in known_rows(tables, "incomes", household, pd.Timestamp("2200-01-01")):
+        value = welfare(tables, household, row)
+        if net and not math.isnan(row["transfers"]):
+            value = welfare(tables, household, {**row, "expenses": _number(row["expenses"]) + row["transfers"]})
+        if as_of <= row["date"] < end and not math.isnan(value):
+            rows.append((row["date"], value, row["months"]))
+
+    def judgement(first, last):
+        inside = [(value, months) for date, value, months in rows if first <= date <= last]
+        covered = sum(months for _, months in inside)
+        if not inside or covered < judged / 2:
+            return None
+        return float(sum(value * months for value, months in inside) / covered < 1)
+
+    if rule == "any":
+        one = pd.Timedelta(days=1)
+        found = [judgement(date - pd.DateOffset(months=judged) + one, date) for date, _, _ in rows]
+        return max((answer for answer in found if answer is not None), default=math.nan)
+    half = (end - pd.Timedelta(days=judged * 365.25 / 24)).floor("D")
+    answer = judgement(end - pd.DateOffset(months=judged), end) if any(date >= half for date, _, _ in rows) else None
+    return math.nan if answer is None else answer
+
+
+def _number(value):
+    return 0.0 if math.isnan(value) else value
+
+
+__all__ = ["ACCIDENTS", "cohort", "feature_value", "known_rows", "label", "neighbours", "welfare", "welfare_on"]

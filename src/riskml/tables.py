@@ -99,8 +99,9 @@ class Monitoring:
 
         A version exists for an as-of date when ``known_on < as_of_date`` and not ``superseded_on < as_of_date``.
         Withdrawn versions supersede what they take back and are dropped; a row whose ``end_known_on`` is later
-        than its ``known_on`` becomes two versions, the first without an end; disasters of an area become
-        one row for each household whose newest ``area_id`` starts with the area's.
+        than its ``known_on`` becomes two versions, the first without an end; disasters of an area become one row
+        for each household whose ``area_id``, as known on the day the disaster was first known, starts with the area's
+        (the first ``area_id``, if the household was registered only later).
 
         Parameters
         ----------
@@ -131,7 +132,7 @@ class Monitoring:
         if name not in self._cache:
             versions = _superseded(self.tables[name], TABLES[name].key)
             if name == "disasters":
-                versions = _spread(versions, self._newest_areas())
+                versions = _spread(versions, self.versions("households"))
             self._cache[name] = _sorted(versions, TABLES[name].key)
         return self._cache[name]
 
@@ -288,10 +289,12 @@ def _late_ends(versions: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([first, ended], ignore_index=True) if shown.any() else first
 
 
-def _spread(disasters: pd.DataFrame, areas: pd.Series) -> pd.DataFrame:
-    """Give every household of a disaster's area its own row."""
-    areas = areas.sort_values(kind="stable")
-    codes = areas.to_numpy(dtype=object)
+def _spread(disasters: pd.DataFrame, households: pd.DataFrame) -> pd.DataFrame:
+    """Give every household that lived in a disaster's area, as known when it was first known, its own row."""
+    next_known = households.groupby("household_id")["known_on"].shift(-1)
+    households = households.assign(first=~households["household_id"].duplicated(), next_known=next_known)
+    households = households.sort_values("area_id", kind="stable")
+    codes = households["area_id"].to_numpy(dtype=object)
     hit = disasters["area_id"].to_numpy(dtype=object)
     whole_area = hit != ""
     first = np.searchsorted(codes, hit[whole_area], side="left")
@@ -300,7 +303,11 @@ def _spread(disasters: pd.DataFrame, areas: pd.Series) -> pd.DataFrame:
     counts = last - first
     rows = np.repeat(np.flatnonzero(whole_area), counts)
     within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    spread = disasters.iloc[rows].assign(household_id=areas.index.to_numpy()[np.repeat(first, counts) + within])
+    lived = households.iloc[np.repeat(first, counts) + within]
+    # A correction of the record, or a move later on, does not change who was hit.
+    told = disasters.groupby(["area_id", "record_id"])["known_on"].transform("min").to_numpy()[rows]
+    there = (lived["first"] | (lived["known_on"] <= told)) & ~(lived["next_known"] <= told)
+    spread = disasters.iloc[rows].assign(household_id=lived["household_id"].to_numpy())[there.to_numpy()]
     return pd.concat([disasters[~whole_area], spread], ignore_index=True)
 
 

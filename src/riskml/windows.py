@@ -97,18 +97,18 @@ def arrange(
 ) -> Records:
     """Return :class:`Records` in the one order that the kernel sums in.
 
-    Rows are ordered by household, date, known day and, where these tie, by end and values, so that the
-    order in which rows arrived has no influence, not even in the last bit.
+    Rows are ordered by household, date and known day; where these tie they stay in the order of
+    :meth:`riskml.Monitoring.versions`, which is that of their keys. So neither the order in which rows arrived nor
+    anything learned later (that a version was replaced) has an influence, not even in the last bit.
     """
     end = np.full(len(date), NEVER, dtype=np.int32) if end is None else end
     birth = np.full(len(date), NEVER, dtype=np.int32) if birth is None else birth
     ahead = (household[:-1] < household[1:]) | (
         (household[:-1] == household[1:])
-        & ((date[:-1] < date[1:]) | ((date[:-1] == date[1:]) & (known[:-1] < known[1:])))
+        & ((date[:-1] < date[1:]) | ((date[:-1] == date[1:]) & (known[:-1] <= known[1:])))
     )
     if not ahead.all():
-        ties = [values[:, column] for column in range(values.shape[1])]
-        order = np.lexsort((*ties, superseded, birth, end, known, date, household))  # type: ignore[arg-type]
+        order = np.lexsort((known, date, household))
         household, date, known, superseded = household[order], date[order], known[order], superseded[order]
         values, end, birth = values[order], end[order], birth[order]
     offsets = np.searchsorted(household, np.arange(n_households + 1)).astype(np.int64)

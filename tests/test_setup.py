@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from numpydoc.validate import validate
 from packaging.requirements import Requirement
 
 import riskml
@@ -224,6 +226,33 @@ def test_import_and_help_load_no_numeric_library():
         assert done.stdout.splitlines()[-1] == "LOADED"
 
 
-def test_every_public_name_can_be_loaded():
-    for name in set(riskml.__all__) - {"__version__", "datasets", "STANDARD"}:
-        assert callable(getattr(riskml, name)), name
+PUBLIC = sorted(set(riskml.__all__) - {"__version__", "datasets", "STANDARD"})
+#: A docstring, a summary, every parameter under its own name and in order, what is returned.
+ASKED_OF_DOCSTRINGS = {"GL08", "SS01", "PR01", "PR02", "PR03", "PR10", "RT01"}
+
+
+def public_methods(cls: type) -> list[str]:
+    """Return the methods and properties of a class that riskml wrote, not those it inherits from others."""
+    return [
+        name
+        for base in cls.__mro__
+        if base.__module__.startswith("riskml.")
+        for name, member in vars(base).items()
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property))
+    ]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_can_be_loaded_and_is_documented(name):
+    thing = getattr(riskml, name)
+    assert callable(thing)
+    names = [f"riskml.{name}"]
+    if inspect.isclass(thing):
+        names += [f"{thing.__module__}.{name}.{method}" for method in public_methods(thing)]
+    for documented in names:
+        faults = [fault for fault in validate(documented)["errors"] if fault[0] in ASKED_OF_DOCSTRINGS]
+        assert not faults, (documented, faults)
+
+
+def test_the_standard_features_are_public():
+    assert len(riskml.feature_dictionary()) == sum(len(entry.features()) for entry in riskml.STANDARD)

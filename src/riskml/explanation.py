@@ -90,7 +90,7 @@ def explain(model: RiskClassifier, X: pd.DataFrame) -> Explanation:
 class Explanation:
     """What every feature adds to the risk of every row.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_rows, n_features)
         Contributions in calibrated log-odds.
@@ -117,6 +117,16 @@ class Explanation:
 
     def take(self, index: pd.Index) -> Explanation:
         """Return the explanation of some rows, in the order asked.
+
+        Parameters
+        ----------
+        index : Index
+            ``(household_id, as_of_date)`` of the rows.
+
+        Returns
+        -------
+        Explanation
+            Of these rows only.
 
         Raises
         ------

@@ -81,14 +81,16 @@ class Window(Meaning):
     ----------
     table, column : str
         Where the values stand; ``column`` None counts the records.
-    months : tuple of float
+    months : tuple of float, default (12,)
         Lengths of the windows in calendar months; ``inf`` is all history.
-    stats : tuple of str
+    stats : tuple of str, default ("sum",)
         Of :data:`riskml.windows.EVENT_STATS`.
     where : tuple of (column, operator, value)
         Conditions that a record must meet.
-    name : str
+    name : str, optional
         First part of the names; default ``<table>_<column>``.
+    cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
+        What the feature stands for: see :class:`riskml.features.Meaning`.
 
     Examples
     --------
@@ -105,7 +107,13 @@ class Window(Meaning):
     name: str = ""
 
     def features(self) -> tuple[Feature, ...]:
-        """Return one feature a statistic and window; ``days_since`` once, over all history."""
+        """Return one feature a statistic and window; ``days_since`` once, over all history.
+
+        Returns
+        -------
+        tuple of Feature
+            Columns of the feature table.
+        """
         pairs = [(stat, np.inf) for stat in self.stats if stat == "days_since"]
         pairs += [(stat, float(months)) for months in self.months for stat in self.stats if stat != "days_since"]
         return tuple(_column(self, "event", stat, window, where=self.where) for stat, window in pairs)
@@ -114,6 +122,15 @@ class Window(Meaning):
 @dataclass(frozen=True)
 class Latest(Meaning):
     """The newest known value of a column of an event or snapshot table, however old.
+
+    Parameters
+    ----------
+    table, column : str
+        Where the value stands.
+    name : str, optional
+        Name of the feature; default ``<table>_<column>``.
+    cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
+        What the feature stands for: see :class:`riskml.features.Meaning`.
 
     Examples
     --------
@@ -126,7 +143,13 @@ class Latest(Meaning):
     name: str = ""
 
     def features(self) -> tuple[Feature, ...]:
-        """Return the one feature."""
+        """Return the one feature.
+
+        Returns
+        -------
+        tuple of Feature
+            One column of the feature table.
+        """
         return (_column(self, "event", "last", np.inf),)
 
 
@@ -134,8 +157,27 @@ class Latest(Meaning):
 class Spell(Meaning):
     """Statistics of a table of spells: running on the day, covered, ended, about to end.
 
-    ``months`` are the windows of ``months``, ``paid``, ``ended``, ``started`` (back) and ``ending``, ``ending_sum``
-    (ahead); the other statistics of :data:`riskml.windows.SPELL_STATS` have none.
+    Parameters
+    ----------
+    table, column : str
+        Where the values stand; ``column`` None counts the spells.
+    months : tuple of float, default (12,)
+        Windows in calendar months of ``months``, ``paid``, ``ended``, ``started`` (back) and ``ending``,
+        ``ending_sum`` (ahead); the other statistics have none.
+    stats : tuple of str, default ("active",)
+        Of :data:`riskml.windows.SPELL_STATS`.
+    where : tuple of (column, operator, value)
+        Conditions that a spell must meet.
+    name : str, optional
+        First part of the names; default ``<table>_<column>``.
+    cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
+        What the feature stands for: see :class:`riskml.features.Meaning`.
+
+    Examples
+    --------
+    >>> jobs = Spell("employment", where=(("away", "==", 1),), stats=("active", "ending"), months=(3,), name="away")
+    >>> [feature.name for feature in jobs.features()]
+    ['away', 'away_ending_3m']
     """
 
     table: str
@@ -146,7 +188,13 @@ class Spell(Meaning):
     name: str = ""
 
     def features(self) -> tuple[Feature, ...]:
-        """Return one feature a statistic and, where it has one, window."""
+        """Return one feature a statistic and, where it has one, window.
+
+        Returns
+        -------
+        tuple of Feature
+            Columns of the feature table.
+        """
         plain = [stat for stat in self.stats if stat.startswith(("active", "days_since"))]
         pairs = [(stat, np.nan) for stat in plain]
         pairs += [(stat, float(months)) for months in self.months for stat in self.stats if stat not in plain]
@@ -157,8 +205,29 @@ class Spell(Meaning):
 class Roster(Meaning):
     """A statistic of the people who belong to the household on the as-of date.
 
-    ``ages`` limits it to people from the first age up to, not including, the second. ``months`` is the
-    window of ``left`` and ``joined``.
+    Parameters
+    ----------
+    name : str
+        Name of the feature.
+    column : str, optional
+        Whose values are summarised; None counts the people.
+    stat : str, default "count"
+        Of :data:`riskml.windows.ROSTER_STATS`.
+    ages : tuple of float
+        Only people from the first age up to, not including, the second, in years; default: everybody.
+    where : tuple of (column, operator, value)
+        Conditions that a person must meet.
+    months : float, optional
+        Window back of ``left`` and ``joined`` in calendar months.
+    table : str, default "members"
+        Where the people stand.
+    cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
+        What the feature stands for: see :class:`riskml.features.Meaning`.
+
+    Examples
+    --------
+    >>> Roster("children", ages=(0, 16), cause="schooling", unit="count").features()[0].ages
+    (0, 16)
     """
 
     name: str
@@ -170,7 +239,13 @@ class Roster(Meaning):
     table: str = "members"
 
     def features(self) -> tuple[Feature, ...]:
-        """Return the one feature."""
+        """Return the one feature.
+
+        Returns
+        -------
+        tuple of Feature
+            One column of the feature table.
+        """
         return (
             replace(_column(self, "roster", self.stat, self.months, where=self.where), name=self.name, ages=self.ages),
         )
@@ -178,14 +253,32 @@ class Roster(Meaning):
 
 @dataclass(frozen=True)
 class Newest(Meaning):
-    """Welfare on the day: mean over the judging period that ends with the newest known welfare record."""
+    """Welfare on the day: mean over the judging period that ends with the newest known welfare record.
+
+    Parameters
+    ----------
+    name : str
+        Name of the feature.
+    column : {"welfare", "welfare_net"}
+        With or without public transfers.
+    table : str, default "welfare"
+        Where the dictionary says it comes from.
+    cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
+        What the feature stands for: see :class:`riskml.features.Meaning`.
+    """
 
     name: str
     column: Literal["welfare", "welfare_net"]
     table: str = "welfare"
 
     def features(self) -> tuple[Feature, ...]:
-        """Return the one feature."""
+        """Return the one feature.
+
+        Returns
+        -------
+        tuple of Feature
+            One column of the feature table.
+        """
         return (replace(_column(self, "newest", "newest", np.nan), name=self.name),)
 
 
@@ -193,8 +286,17 @@ class Newest(Meaning):
 class Neighbours(Meaning):
     """What is known of the other households of the same area, never of the household itself.
 
-    ``stat``: ``below`` (share below the line), ``returned`` (share of those not below it a year before that
-    are below it now), ``welfare`` (mean, each capped at five lines).
+    Parameters
+    ----------
+    name : str
+        Name of the feature.
+    stat : {"below", "returned", "welfare"}
+        Share below the line; share of those not below it a year before that are below it now; mean welfare, each
+        capped at five lines.
+    table, column : str, default "welfare"
+        Where the dictionary says it comes from.
+    cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
+        What the feature stands for: see :class:`riskml.features.Meaning`.
     """
 
     name: str
@@ -203,7 +305,13 @@ class Neighbours(Meaning):
     column: str = "welfare"
 
     def features(self) -> tuple[Feature, ...]:
-        """Return the one feature."""
+        """Return the one feature.
+
+        Returns
+        -------
+        tuple of Feature
+            One column of the feature table.
+        """
         return (replace(_column(self, "neighbours", self.stat, np.nan), name=self.name),)
 
 
@@ -211,8 +319,26 @@ class Neighbours(Meaning):
 class Derived(Meaning):
     """A function of other features, named by them; left out where one of them is.
 
-    ``function`` takes one float64 array of shape (n_rows,) per input and returns another. ``window`` is only
-    said in the dictionary.
+    Parameters
+    ----------
+    name : str
+        Name of the feature.
+    function : callable
+        Takes one float64 array of shape (n_rows,) per input and returns another.
+    inputs : tuple of str
+        Names of the features it takes, declared before it.
+    window : float, optional
+        Months back, as the dictionary says it; it does not change the value.
+    table : str, optional
+        Where the dictionary says it comes from.
+    cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
+        What the feature stands for: see :class:`riskml.features.Meaning`.
+
+    Examples
+    --------
+    >>> change = Derived("income_change", np.subtract, ("income_mean_3m", "income_mean_12m"), window=12)
+    >>> change.features()[0].inputs
+    ('income_mean_3m', 'income_mean_12m')
     """
 
     name: str
@@ -222,7 +348,13 @@ class Derived(Meaning):
     table: str = ""
 
     def features(self) -> tuple[Feature, ...]:
-        """Return the one feature."""
+        """Return the one feature.
+
+        Returns
+        -------
+        tuple of Feature
+            One column of the feature table.
+        """
         meaning = {entry.name: getattr(self, entry.name) for entry in fields(Meaning)}
         return (
             Feature(

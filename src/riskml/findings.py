@@ -35,7 +35,13 @@ class Finding:
 
 
 class DataRefused(ValueError):
-    """Data that must not be used; ``findings`` holds everything found, not only the first."""
+    """Data that must not be used.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        Everything found, not only the first; kept as ``findings``.
+    """
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)

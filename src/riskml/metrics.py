@@ -110,6 +110,15 @@ def targeting_errors(
 def targeting_curve(y: ArrayLike, risk: ArrayLike, *, sample_weight: ArrayLike | None = None) -> pd.DataFrame:
     """Return the share of returns found by lists of every length.
 
+    Parameters
+    ----------
+    y : array, shape (n_rows,)
+        Returned (1) or not (0).
+    risk : array, shape (n_rows,)
+        Any score, higher is riskier.
+    sample_weight : array, shape (n_rows,), optional
+        Survey weights.
+
     Returns
     -------
     DataFrame
@@ -134,6 +143,17 @@ def calibration_table(
     y: ArrayLike, risk: ArrayLike, *, n_bins: int = 10, sample_weight: ArrayLike | None = None
 ) -> pd.DataFrame:
     """Return expected and observed shares of returns in bins of equal (weighted) size by risk.
+
+    Parameters
+    ----------
+    y : array, shape (n_rows,)
+        Returned (1) or not (0).
+    risk : array, shape (n_rows,)
+        Probability of returning.
+    n_bins : int, default 10
+        How many bins there are at most.
+    sample_weight : array, shape (n_rows,), optional
+        Survey weights.
 
     Returns
     -------

@@ -179,7 +179,17 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         return self.calibrator_.slope, self.calibrator_.intercept
 
     def decision_function(self, X: Any) -> FloatArray:
-        """Return the calibrated log-odds of the second class, shape (n_rows,).
+        """Return the calibrated log-odds of the second class.
+
+        Parameters
+        ----------
+        X : DataFrame or array, shape (n_rows, n_features)
+            Features, columns in any order.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows,)
+            Log-odds.
 
         Raises
         ------
@@ -190,17 +200,50 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         return self.calibrator_.log_odds(self._margin(X))
 
     def predict_proba(self, X: Any) -> FloatArray:
-        """Return the probabilities of the two classes, shape (n_rows, 2)."""
+        """Return the probabilities of the two classes.
+
+        Parameters
+        ----------
+        X : DataFrame or array, shape (n_rows, n_features)
+            Features, columns in any order.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, 2)
+            Probabilities, in the order of ``classes_``.
+        """
         risk = expit(self.decision_function(X))
         return np.column_stack([1 - risk, risk])
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the likelier class of each row. A list of households is a matter of rank, not of this."""
+        """Return the likelier class of each row. A list of households is a matter of rank, not of this.
+
+        Parameters
+        ----------
+        X : DataFrame or array, shape (n_rows, n_features)
+            Features, columns in any order.
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+            Classes.
+        """
         log_odds = self.decision_function(X)
         return self.classes_[(log_odds > 0).astype(np.int64)]
 
     def predict_risk(self, X: pd.DataFrame) -> pd.Series:
-        """Return the calibrated probability of returning below the line, indexed as X."""
+        """Return the calibrated probability of returning below the line.
+
+        Parameters
+        ----------
+        X : DataFrame, shape (n_rows, n_features)
+            Features, columns in any order.
+
+        Returns
+        -------
+        Series of float64
+            ``risk``, indexed as X.
+        """
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.Series(expit(self.decision_function(X)), index=index, name="risk")
 

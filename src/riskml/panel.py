@@ -189,8 +189,23 @@ def training_set(
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Return the features and labels of the rows whose outcome was observed.
 
-    Parameters and errors are those of :func:`feature_table` and :func:`outcome_labels`. Rows without an observed
-    outcome are left out; how many is the difference to :func:`feature_table`.
+    Errors are those of :func:`feature_table` and :func:`outcome_labels`. Rows without an observed outcome are left
+    out; how many is the difference to :func:`feature_table`.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables; for a backtest ``data.known_by(...)``.
+    as_of_dates : iterable of dates
+        The days the question is asked.
+    horizon_months : int
+        Months from the as-of date to the outcome.
+    features : sequence of declarations, optional
+        Default: :data:`riskml.STANDARD`. The data's own declared features are added.
+    rule : {"at_horizon", "any"}, default "at_horizon"
+        Below the line at the horizon, or at any judgement within it: see :func:`outcome_labels`.
+    net_of_assistance : bool, default False
+        Judge welfare without public transfers.
 
     Returns
     -------
@@ -212,6 +227,20 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
 
     From the first month with half a judging period (``data.welfare_months``) behind it to the last with a whole
     horizon before the newest welfare record, counted back from that last one in steps of ``every_months``.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables.
+    horizon_months : int
+        Months from the as-of date to the outcome.
+    every_months : int, default 3
+        Months between as-of dates.
+
+    Returns
+    -------
+    list of Timestamp
+        Earliest first.
 
     Raises
     ------
@@ -249,6 +278,23 @@ def backtest_sets(
 
     The training set comes from ``data.known_by(test_from)``: neither a feature nor an outcome that was known later
     enters it. The test set asks on the dates from ``test_from`` on, with outcomes as known today.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables.
+    test_from : date
+        First day of the test.
+    horizon_months : int
+        Months from the as-of date to the outcome.
+    every_months : int, default 3
+        Months between as-of dates.
+    features : sequence of declarations, optional
+        Default: :data:`riskml.STANDARD`. The data's own declared features are added.
+    rule : {"at_horizon", "any"}, default "at_horizon"
+        Below the line at the horizon, or at any judgement within it: see :func:`outcome_labels`.
+    net_of_assistance : bool, default False
+        Judge welfare without public transfers.
 
     Returns
     -------

@@ -44,13 +44,36 @@ class TemporalSplit(BaseCrossValidator):
         self.households_apart = households_apart
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of folds."""
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : object, optional
+            Not looked at; scikit-learn passes them.
+
+        Returns
+        -------
+        int
+            ``n_splits``.
+        """
         return self.n_splits
 
     def split(
         self, X: pd.DataFrame, y: object = None, groups: object = None
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Yield positions of training and test rows, earliest block first.
+
+        Parameters
+        ----------
+        X : DataFrame
+            Features indexed by ``(household_id, as_of_date)``.
+        y, groups : object, optional
+            Not looked at; scikit-learn passes them.
+
+        Yields
+        ------
+        train, test : ndarray of int64
+            Positions of rows.
 
         Raises
         ------

@@ -201,7 +201,13 @@ class Monitoring:
         return areas.to_numpy(dtype=object)[rows]
 
     def check(self) -> pd.DataFrame:
-        """Return what looks wrong but does not forbid the work: see :func:`riskml.quality.check`."""
+        """Return what looks wrong but does not forbid the work.
+
+        Returns
+        -------
+        DataFrame
+            One row a finding, as :func:`riskml.quality.check` gives them.
+        """
         from riskml.quality import check  # quality.py reads Monitoring, so it comes later
 
         return check(self)

@@ -1,4 +1,4 @@
-"""The cases on which skill is measured: out-of-time splits of two real panels, with households on one side only."""
+"""The cases on which skill is measured: out-of-time splits of two real panels and of simulated counties."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pandas as pd
 
 from riskml.datasets.eph import load_eph
 from riskml.datasets.malawi import load_malawi
-from riskml.panel import cohort, training_set
+from riskml.datasets.simulate import make_monitoring
+from riskml.panel import backtest_sets, cohort, training_set
+from riskml.split import as_of_dates_of
 from riskml.tables import Monitoring
 
 #: Folder with ``eph/`` and ``malawi_ihps/``.
@@ -23,7 +25,10 @@ def cases(folder: Path = DATA) -> dict[str, Callable[[], Case]]:
     """Return the cases whose data are there: name -> function that makes it.
 
     EPH: the year ahead judged at two breaks (before and into the crisis of 2018, across the pandemic) and the quarter
-    ahead at one. Malawi: learn from 2010 to 2013, test from 2013 to 2016, a year of drought.
+    ahead at one, with households on one side only. Malawi: learn from 2010 to 2013, test from 2013 to 2016, a year of
+    drought; its three waves follow the same households, so they stand on both sides, each at its own date. Simulated
+    counties: learn from what was known fifteen months before the end, judged on the dates after it; the true risk is
+    the ceiling.
     """
     eph, malawi = folder / "eph", folder / "malawi_ihps"
     found: dict[str, Callable[[], Case]] = {}
@@ -36,7 +41,11 @@ def cases(folder: Path = DATA) -> dict[str, Callable[[], Case]]:
             quarterly, train=("2016Q2", "2019Q3"), test=("2020Q1", "2021Q4")
         )
     if malawi.is_dir():
-        found["Malawi, food consumption below 42, 2016"] = partial(_malawi_case, malawi)
+        found["Malawi, food consumption below 42, 2016"] = partial(_malawi_case, malawi, line=42.0)
+        found["Malawi, food consumption below 35, 2016"] = partial(_malawi_case, malawi, line=35.0)
+    for scenario, seed in (("quiet", 1), ("quiet", 2), ("quiet", 3), ("disaster", 1), ("policy", 1)):
+        name = f"simulated county, {_SCENARIOS[scenario]}, seed {seed}"
+        found[name] = partial(_simulated_case, scenario=scenario, seed=seed)
     return found
 
 
@@ -50,12 +59,13 @@ def subsets(X: pd.DataFrame) -> dict[str, pd.Series]:
 
 @dataclass(frozen=True)
 class Case:
-    """Training and test rows of one split; ``area_id`` (text) and ``weight`` (survey weight) are of the test rows.
+    """Training and test rows of one split; every training outcome was known before the first test date.
 
-    No household of the test stands in the training rows, and every training outcome was known before the
-    first test date.
+    ``area_id`` (text) and ``weight`` (survey weight) are of the test rows; ``truth`` is their true risk, where it is
+    known.
     """
 
+    data: Monitoring
     X_train: pd.DataFrame
     y_train: pd.Series
     X_test: pd.DataFrame
@@ -63,18 +73,31 @@ class Case:
     area_id: pd.Series
     weight: pd.Series
     horizon_months: int
+    truth: pd.Series | None = None
 
+
+_SCENARIOS = {"quiet": "quiet years", "disaster": "a disaster in the test year", "policy": "a changed policy"}
+N_HOUSEHOLDS, N_MONTHS, TESTED_MONTHS = 3000, 48, 15
 
 _eph = cache(load_eph)
 _malawi = cache(load_malawi)
 
 
 def _eph_case(folder: Path, *, train: tuple[str, str], test: tuple[str, str], horizon_months: int) -> Case:
-    return _case(_eph(folder), _after(*train), _after(*test), horizon_months=horizon_months)
+    return _case(_eph(folder), _after(*train), _after(*test), horizon_months=horizon_months, apart=True)
 
 
-def _malawi_case(folder: Path) -> Case:
-    return _case(_malawi(folder), ["2011-01-01"], ["2014-01-01"], horizon_months=36)
+def _malawi_case(folder: Path, *, line: float) -> Case:
+    return _case(_malawi(folder, line=line), ["2011-01-01"], ["2014-01-01"], horizon_months=36, apart=False)
+
+
+def _simulated_case(*, scenario: str, seed: int) -> Case:
+    data = make_monitoring(N_HOUSEHOLDS, n_months=N_MONTHS, random_state=seed, scenario=scenario)
+    end = data.tables["incomes"]["date"].max() + pd.DateOffset(days=1)
+    sets = backtest_sets(data, test_from=end - pd.DateOffset(months=TESTED_MONTHS), horizon_months=12)
+    details = cohort(data, as_of_dates_of(sets[2]).unique()).loc[sets[2].index]
+    truth = data.truth.risk(as_of_dates_of(sets[2]).unique(), horizon_months=12)["risk"].loc[sets[2].index]
+    return Case(data, *sets, details["area_id"], details["weight"], 12, truth)
 
 
 def _after(first: str, last: str) -> list[pd.Timestamp]:
@@ -82,11 +105,12 @@ def _after(first: str, last: str) -> list[pd.Timestamp]:
     return [quarter.end_time.normalize() + pd.Timedelta(days=1) for quarter in pd.period_range(first, last, freq="Q")]
 
 
-def _case(data: Monitoring, train: list, test: list, *, horizon_months: int) -> Case:
+def _case(data: Monitoring, train: list, test: list, *, horizon_months: int, apart: bool) -> Case:
     # What was known on the first test day is all that training may see.
     X_train, y_train = training_set(data.known_by(test[0]), train, horizon_months=horizon_months)
     X_test, y_test = training_set(data, test, horizon_months=horizon_months)
-    fresh = ~X_test.index.get_level_values(0).isin(X_train.index.get_level_values(0).unique())
-    X_test, y_test = X_test[fresh], y_test[fresh]
+    if apart:
+        fresh = ~X_test.index.get_level_values(0).isin(X_train.index.get_level_values(0).unique())
+        X_test, y_test = X_test[fresh], y_test[fresh]
     details = cohort(data, test).loc[X_test.index]
-    return Case(X_train, y_train, X_test, y_test, details["area_id"], details["weight"], horizon_months)
+    return Case(data, X_train, y_train, X_test, y_test, details["area_id"], details["weight"], horizon_months)

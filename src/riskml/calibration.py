@@ -165,10 +165,12 @@ def fit_affine(
 
     Parameters
     ----------
-    margin, weight : ndarray of shape (n_rows,)
-        Log-odds and weights.
+    margin : ndarray of shape (n_rows,)
+        Log-odds.
     y : ndarray of shape (n_rows,)
         Outcomes 0/1.
+    weight : ndarray of shape (n_rows,)
+        Weights.
     block : ndarray of shape (n_rows,), optional
         Block numbers from 0; default one block.
     prior_sd : float, default inf

@@ -180,6 +180,7 @@ def rows_behind(
         ``value`` as the feature saw it (amounts in lines), NaN where records are only counted.
     """
     declared = {f.name: f for f in available(data, (*(standard() if features is None else features), *data.features))}
+    columns = ["household_id", "as_of_date", "feature", "table", "date", "end", "known_on", "column", "value"]
     found = []
     for name in names:
         if name not in declared:
@@ -187,8 +188,7 @@ def rows_behind(
         for leaf in _leaves(declared[name], declared):
             rows = _rows_of(data, leaf, index)
             if rows is not None and len(rows):
-                found.append(rows.assign(feature=name))
-    columns = ["household_id", "as_of_date", "feature", "table", "date", "end", "known_on", "column", "value"]
+                found.append(rows.assign(feature=name)[[*columns, "row"]])
     if not found:
         return pd.DataFrame(columns=columns)
     rows = pd.concat(found, ignore_index=True)
@@ -322,7 +322,7 @@ def _rows_of(data: Monitoring, feature: Feature, index: pd.MultiIndex) -> pd.Dat
     date = rows["start"] if "start" in rows else rows["date"]
     value = rows["value"] if feature.column is not None else np.nan
     rows = rows.assign(table=feature.table, date=date, column=feature.column or "", value=value)
-    return rows if "end" in rows else rows.assign(end=np.datetime64("NaT", "s"))
+    return rows if "end" in rows else rows.assign(end=np.full(len(rows), np.datetime64("NaT", "s")))
 
 
 def _edge(day: pd.Series, months: float) -> pd.Series:

@@ -13,9 +13,9 @@ import pandas as pd
 from riskml.datasets.eph import load_eph
 from riskml.datasets.malawi import load_malawi
 from riskml.datasets.simulate import make_monitoring
-from riskml.panel import backtest_sets, cohort, training_set
-from riskml.split import as_of_dates_of
-from riskml.tables import Monitoring
+from riskml.features.panel import backtest_sets, cohort, training_set
+from riskml.features.split import as_of_dates_of
+from riskml.tables.monitoring import Monitoring
 
 #: Folder with ``eph/`` and ``malawi_ihps/``.
 DATA = Path(os.environ.get("RISKML_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -15,9 +15,9 @@ import pandas as pd
 from cases import Case, cases, subsets
 from results import machine, markdown, publish
 
-from riskml.backtest import fit_model
-from riskml.baselines import rivals
-from riskml.metrics import evaluate
+from riskml.skill.backtest import fit_model
+from riskml.skill.baselines import rivals
+from riskml.skill.metrics import evaluate
 
 FIGURES = ("auroc", "average_precision", "log_loss", "brier", "calibration_slope", "calibration_intercept")
 HEAD = ("AUROC", "avg. precision", "log loss", "Brier", "slope", "intercept")

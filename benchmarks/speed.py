@@ -18,8 +18,8 @@ from results import machine, markdown, publish
 
 from riskml import Monitoring, RiskClassifier, Window, explain, feature_table, training_set
 from riskml.datasets import make_monitoring
-from riskml.lines import in_lines
-from riskml.panel import training_dates
+from riskml.features.panel import training_dates
+from riskml.tables.lines import in_lines
 
 MONTHS = (3, 6, 12, 36)
 STATS = ("sum", "mean", "max", "std", "slope", "count")

@@ -36,9 +36,9 @@ import numpy as np
 import pandas as pd
 
 import riskml as rk
-from riskml import plots
-from riskml.baselines import rivals
-from riskml.measures import example_measures
+from riskml.output import plots
+from riskml.planning.measures import example_measures
+from riskml.skill.baselines import rivals
 
 SEED = 7
 HORIZON_MONTHS = 12

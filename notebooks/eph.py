@@ -42,9 +42,9 @@ import numpy as np
 import pandas as pd
 
 import riskml as rk
-from riskml import plots
-from riskml.baselines import rivals
-from riskml.lines import household_units, welfare_records
+from riskml.output import plots
+from riskml.skill.baselines import rivals
+from riskml.tables.lines import household_units, welfare_records
 
 HERE = Path(__file__).parent if "__file__" in globals() else Path.cwd()
 FOLDER = Path(os.environ.get("RISKML_DATA", HERE / "../../shared/data")) / "eph"

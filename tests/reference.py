@@ -7,7 +7,7 @@ import statistics
 
 import pandas as pd
 
-from riskml.contract import ACCIDENTS, TABLES
+from riskml.tables.contract import ACCIDENTS, TABLES
 
 
 def as_dicts(tables):

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import need
 
-from riskml.allocation import allocate
-from riskml.assist import NOT_FUNDED, PLAN_COLUMNS, match_assistance, plan_summary
 from riskml.causes import CAUSES
-from riskml.eligibility import condition
 from riskml.findings import DataRefused
-from riskml.measures import (
+from riskml.planning.allocation import allocate
+from riskml.planning.assist import NOT_FUNDED, PLAN_COLUMNS, match_assistance, plan_summary
+from riskml.planning.eligibility import condition
+from riskml.planning.measures import (
     MEASURE_COLUMNS,
     check_measures,
     example_measures,

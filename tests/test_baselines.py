@@ -13,7 +13,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from riskml.baselines import ExpectedPoverty, IncomeRanking, LogisticBaseline, ProxyMeansTest, TriggerRules, rivals
+from riskml.skill.baselines import (
+    ExpectedPoverty,
+    IncomeRanking,
+    LogisticBaseline,
+    ProxyMeansTest,
+    TriggerRules,
+    rivals,
+)
 
 
 def cross_section(n=4000, seed=0):

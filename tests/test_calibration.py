@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from riskml.calibration import Rows, calibrate, fit_affine
+from riskml.model.calibration import Rows, calibrate, fit_affine
 
 DATES = pd.date_range("2019-01-01", periods=16, freq="QS")
 

@@ -18,8 +18,8 @@ from riskml import commands
 from riskml.causes import CAUSES
 from riskml.cli import build_parser, main
 from riskml.files import read_table, write_table
-from riskml.measures import example_measures
-from riskml.reading import read_monitoring
+from riskml.planning.measures import example_measures
+from riskml.tables.reading import read_monitoring
 
 COLUMNS = [
     *("household_id", "as_of_date", "area_id", "rank", "risk", "risk_lower", "risk_upper"),

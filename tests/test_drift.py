@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from riskml.drift import drift_table
-from riskml.model import RiskClassifier
+from riskml.model.classifier import RiskClassifier
+from riskml.model.drift import drift_table
 
 
 def test_nothing_has_moved_between_a_table_and_itself():

@@ -12,10 +12,10 @@ import pytest
 
 from riskml.datasets import load_eph
 from riskml.datasets.eph_files import KEY
+from riskml.features.panel import cohort, feature_table, outcome_labels
 from riskml.findings import DataRefused, message
-from riskml.lines import household_units, welfare_records
-from riskml.panel import cohort, feature_table, outcome_labels
-from riskml.tables import Monitoring
+from riskml.tables.lines import household_units, welfare_records
+from riskml.tables.monitoring import Monitoring
 
 #: First days after the quarters 2016Q2 to 2021Q4.
 AS_OF = pd.date_range("2016-07-01", "2022-01-01", freq="QS")

@@ -15,10 +15,10 @@ from trees import Trees, dictionary, explanation, keys
 from worlds import ASKED, random_tables
 
 from riskml.causes import CAUSES
-from riskml.explanation import explain
-from riskml.features import feature_dictionary
-from riskml.panel import feature_table
-from riskml.tables import Monitoring
+from riskml.explanation.contributions import explain
+from riskml.features.dictionary import feature_dictionary
+from riskml.features.panel import feature_table
+from riskml.tables.monitoring import Monitoring
 
 log_odds = st.floats(-8, 8, allow_nan=False)
 

@@ -9,9 +9,9 @@ import reference
 import worlds
 
 import riskml as rk
-from riskml.features import Derived, Latest, Roster, Spell, Window, expand
-from riskml.records import available, rows_behind
-from riskml.windows import EVENT_STATS, ROSTER_STATS, SPELL_STATS
+from riskml.features.declarations import Derived, Latest, Roster, Spell, Window, expand
+from riskml.features.records import available, rows_behind
+from riskml.features.windows import EVENT_STATS, ROSTER_STATS, SPELL_STATS
 
 EVENTS = tuple(stat for stat in EVENT_STATS if stat != "days_since")
 EVERY_STATISTIC = (

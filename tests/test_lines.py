@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from riskml.datasets import make_monitoring
 from riskml.findings import DataRefused
-from riskml.lines import (
+from riskml.tables.lines import (
     household_units,
     in_lines,
     line_amounts,
@@ -18,7 +18,7 @@ from riskml.lines import (
     relative_lines,
     welfare_records,
 )
-from riskml.tables import Monitoring
+from riskml.tables.monitoring import Monitoring
 
 DAY = pd.Timestamp("2021-01-01")
 

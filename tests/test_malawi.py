@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from riskml.datasets import load_malawi
-from riskml.features import feature_dictionary
+from riskml.features.dictionary import feature_dictionary
+from riskml.features.panel import cohort, feature_table, outcome_labels
 from riskml.findings import DataRefused
-from riskml.lines import welfare_records
-from riskml.panel import cohort, feature_table, outcome_labels
-from riskml.tables import Monitoring
+from riskml.tables.lines import welfare_records
+from riskml.tables.monitoring import Monitoring
 
 #: First days after the waves of 2010 and 2013.
 AS_OF = ["2011-01-01", "2014-01-01"]

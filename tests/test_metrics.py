@@ -13,7 +13,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from riskml.metrics import calibration_slope, calibration_table, evaluate, targeting_curve, targeting_errors
+from riskml.skill.metrics import calibration_slope, calibration_table, evaluate, targeting_curve, targeting_errors
 
 ERRORS = ["exclusion_error", "inclusion_error"]
 

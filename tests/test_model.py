@@ -13,8 +13,8 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from riskml.features import feature_dictionary
-from riskml.model import RiskClassifier
+from riskml.features.dictionary import feature_dictionary
+from riskml.model.classifier import RiskClassifier
 
 NAMES = ["welfare", "medical_out_of_pocket_sum_12m", "jobs", "members", "own_measure"]
 DATES = pd.date_range("2020-01-01", periods=6, freq="6MS")

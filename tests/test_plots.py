@@ -9,9 +9,9 @@ import pytest
 from matplotlib import font_manager
 from trees import explanation
 
-from riskml.metrics import calibration_table
-from riskml.plots import plot_calibration, plot_causes, plot_household, plot_targeting_curve
-from riskml.watchlists import POINTS, watchlist
+from riskml.output.plots import plot_calibration, plot_causes, plot_household, plot_targeting_curve
+from riskml.output.watchlists import POINTS, watchlist
+from riskml.skill.metrics import calibration_table
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_chinese_labels_need_a_font_and_fall_back_to_english_with_one_warning(ta
 
 
 def test_chinese_labels_are_drawn_in_a_font_that_has_them(table):
-    from riskml.plots import CHINESE_FONTS
+    from riskml.output.plots import CHINESE_FONTS
 
     if not {font.name for font in font_manager.fontManager.ttflist} & set(CHINESE_FONTS):
         pytest.skip("no font with Chinese is installed")

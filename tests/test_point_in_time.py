@@ -20,9 +20,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import riskml as rk
-from riskml import windows
-from riskml.contract import TABLES
-from riskml.features import Feature, Latest, Neighbours, Newest, Roster, Spell, Window, expand
+from riskml.features import windows
+from riskml.features.declarations import Feature, Latest, Neighbours, Newest, Roster, Spell, Window, expand
+from riskml.tables.contract import TABLES
 
 DATES = [pd.Timestamp("2020-11-01"), pd.Timestamp("2021-03-31"), pd.Timestamp("2022-02-01")]
 #: RISKML_EXAMPLES=300 looks harder than the usual run.
@@ -248,40 +248,40 @@ def test_a_household_that_moves_keeps_the_disasters_of_where_it_lived() -> None:
 #: Name of the fault: (module, right text, wrong text). Each must be caught by one of the checks below.
 FAULTS = {
     "the event's date instead of the day it was known": (
-        "records", 'known=windows.days(frame["known_on"])', 'known=windows.days(frame["start"] if "start" in frame else frame["date"])',
+        "features.records", 'known=windows.days(frame["known_on"])', 'known=windows.days(frame["start"] if "start" in frame else frame["date"])',
     ),
-    "known on the day itself counts": ("windows", "return known < day and superseded >= day", "return known <= day and superseded >= day"),
-    "what was known on the day before does not count": ("windows", "return known < day and superseded >= day", "return known < day - 1 and superseded >= day - 1"),
-    "a correction applies before it was known": ("windows", "return known < day and superseded >= day", "return known < day and superseded == NEVER"),
-    "a correction applies a day early": ("windows", "return known < day and superseded >= day", "return known < day and superseded > day"),
-    "a correction applies a day late": ("windows", "return known < day and superseded >= day", "return known < day and superseded >= day - 1"),
-    "a replaced version still counts": ("windows", "return known < day and superseded >= day", "return known < day"),
-    "a withdrawn record still counts": ("tables", '[~(frame["withdrawn"] == 1)]', ""),
-    "the window is a day too long": ("windows", "date[seen[position]] >= first", "date[seen[position]] >= first - 1"),
-    "the window is a day too short": ("windows", "date[seen[position]] >= first", "date[seen[position]] > first"),
-    "the newest record is joined whenever it was known": ("windows", "if date[record] >= day or not _visible(known[record], superseded[record], day):", "if date[record] >= day:"),
-    "of records of one day a later correction decides which is newest": ("windows", "if not ahead.all():\n        order = np.lexsort((known,", "if True:\n        order = np.lexsort((-superseded.astype(np.int64), known,"),
-    "the end of a spell is used before it was known": ("tables", 'end=versions["end"].mask(late)', 'end=versions["end"]'),
-    "an end learned later is not known to the data of that day": ("tables", 'rows["end"].mask(later)', 'rows["end"]'),
-    "a spell that ended on the day before still runs": ("windows", "active = start[record] <= day and end[record] >= day", "active = start[record] <= day and end[record] >= day - 1"),
-    "people who are not yet known count": ("windows", "if not _visible(known[record], superseded[record], day):\n                    continue\n                value = values[record, column]\n                age", "value = values[record, column]\n                age"),
-    "people who come later count": ("windows", "elif start[record] <= day and end[record] > day:", "elif end[record] > day:"),
-    "the registry's newest version is used for every date": ("windows", "if _visible(known[record], superseded[record], day):\n                out[row] = record", "out[row] = record"),
-    "disasters follow households to where they move later": ("tables", '& ~(lived["next_known"] <= told)', '& lived["next_known"].isna()'),
-    "a line of a later date": ("lines", 'line_amounts(data.tables["lines"], area, day, known_by=known_on', 'line_amounts(data.tables["lines"], area, known_on, known_by=known_on'),
-    "a line that was published later": ("lines", " & (known_on[line] <= known_by[rows])", ""),
-    "the line of the place they move to later": ("lines", 'area = _households_known(data, household, known_on)["area_id"]', "area = data.area_of(household)"),
-    "members who were entered later share an amount": ("lines", "known_by=known_on.iloc[rest])\n    rest", "known_by=[data.extract_on] * len(rest))\n    rest"),
-    "units that were stated later share an amount": ("lines", "place = _last_known(records, household_id, known_by)", "place = _last_known(records, household_id, known_by + pd.Timedelta(days=400))"),
-    "neighbours include the household itself": ("records", "minlength=group.max(initial=0) + 1)[group] - counts", "minlength=group.max(initial=0) + 1)[group]"),
-    "neighbours are seen a year ahead": ("records", "now = welfare_on(data, *everyone, as_of_dates)", "now = welfare_on(data, *everyone, as_of_dates + pd.DateOffset(months=12))"),
-    "neighbours are those of the place they move to later": ("records", 'codes, _ = pd.factorize(versions["area_id"], sort=True)', 'codes, _ = pd.factorize(data.area_of(versions["household_id"]), sort=True)'),
-    "welfare of long ago passes for today's": ("windows", "if date[newest] < oldest[as_of[row]] or date[record]", "if date[record]"),
-    "households that have left are still at risk": ("panel", "there &= left >= windows.days(dates)[as_of]", "there &= left < windows.NEVER + 1.0"),
-    "the label looks back before the as-of date": ("panel", "else start[row], as_of_day[row])", "else start[row] - 400, as_of_day[row] - 400)"),
-    "the label's horizon begins a year early": ("panel", "end = as_of + pd.DateOffset(months=horizon_months)", "end = as_of"),
-    "the label holds the first versions of outcomes": ("panel", 'frame = frame[frame["superseded_on"].isna()]', 'frame = frame.drop_duplicates(["household_id", "date"])'),
-    "a backtest trains on what was learned after it began": ("panel", "past = data.known_by(start)", "past = data"),
+    "known on the day itself counts": ("features.windows", "return known < day and superseded >= day", "return known <= day and superseded >= day"),
+    "what was known on the day before does not count": ("features.windows", "return known < day and superseded >= day", "return known < day - 1 and superseded >= day - 1"),
+    "a correction applies before it was known": ("features.windows", "return known < day and superseded >= day", "return known < day and superseded == NEVER"),
+    "a correction applies a day early": ("features.windows", "return known < day and superseded >= day", "return known < day and superseded > day"),
+    "a correction applies a day late": ("features.windows", "return known < day and superseded >= day", "return known < day and superseded >= day - 1"),
+    "a replaced version still counts": ("features.windows", "return known < day and superseded >= day", "return known < day"),
+    "a withdrawn record still counts": ("tables.monitoring", '[~(frame["withdrawn"] == 1)]', ""),
+    "the window is a day too long": ("features.windows", "date[seen[position]] >= first", "date[seen[position]] >= first - 1"),
+    "the window is a day too short": ("features.windows", "date[seen[position]] >= first", "date[seen[position]] > first"),
+    "the newest record is joined whenever it was known": ("features.windows", "if date[record] >= day or not _visible(known[record], superseded[record], day):", "if date[record] >= day:"),
+    "of records of one day a later correction decides which is newest": ("features.windows", "if not ahead.all():\n        order = np.lexsort((known,", "if True:\n        order = np.lexsort((-superseded.astype(np.int64), known,"),
+    "the end of a spell is used before it was known": ("tables.monitoring", 'end=versions["end"].mask(late)', 'end=versions["end"]'),
+    "an end learned later is not known to the data of that day": ("tables.monitoring", 'rows["end"].mask(later)', 'rows["end"]'),
+    "a spell that ended on the day before still runs": ("features.windows", "active = start[record] <= day and end[record] >= day", "active = start[record] <= day and end[record] >= day - 1"),
+    "people who are not yet known count": ("features.windows", "if not _visible(known[record], superseded[record], day):\n                    continue\n                value = values[record, column]\n                age", "value = values[record, column]\n                age"),
+    "people who come later count": ("features.windows", "elif start[record] <= day and end[record] > day:", "elif end[record] > day:"),
+    "the registry's newest version is used for every date": ("features.windows", "if _visible(known[record], superseded[record], day):\n                out[row] = record", "out[row] = record"),
+    "disasters follow households to where they move later": ("tables.monitoring", '& ~(lived["next_known"] <= told)', '& lived["next_known"].isna()'),
+    "a line of a later date": ("tables.lines", 'line_amounts(data.tables["lines"], area, day, known_by=known_on', 'line_amounts(data.tables["lines"], area, known_on, known_by=known_on'),
+    "a line that was published later": ("tables.lines", " & (known_on[line] <= known_by[rows])", ""),
+    "the line of the place they move to later": ("tables.lines", 'area = _households_known(data, household, known_on)["area_id"]', "area = data.area_of(household)"),
+    "members who were entered later share an amount": ("tables.lines", "known_by=known_on.iloc[rest])\n    rest", "known_by=[data.extract_on] * len(rest))\n    rest"),
+    "units that were stated later share an amount": ("tables.lines", "place = _last_known(records, household_id, known_by)", "place = _last_known(records, household_id, known_by + pd.Timedelta(days=400))"),
+    "neighbours include the household itself": ("features.records", "minlength=group.max(initial=0) + 1)[group] - counts", "minlength=group.max(initial=0) + 1)[group]"),
+    "neighbours are seen a year ahead": ("features.records", "now = welfare_on(data, *everyone, as_of_dates)", "now = welfare_on(data, *everyone, as_of_dates + pd.DateOffset(months=12))"),
+    "neighbours are those of the place they move to later": ("features.records", 'codes, _ = pd.factorize(versions["area_id"], sort=True)', 'codes, _ = pd.factorize(data.area_of(versions["household_id"]), sort=True)'),
+    "welfare of long ago passes for today's": ("features.windows", "if date[newest] < oldest[as_of[row]] or date[record]", "if date[record]"),
+    "households that have left are still at risk": ("features.panel", "there &= left >= windows.days(dates)[as_of]", "there &= left < windows.NEVER + 1.0"),
+    "the label looks back before the as-of date": ("features.panel", "else start[row], as_of_day[row])", "else start[row] - 400, as_of_day[row] - 400)"),
+    "the label's horizon begins a year early": ("features.panel", "end = as_of + pd.DateOffset(months=horizon_months)", "end = as_of"),
+    "the label holds the first versions of outcomes": ("features.panel", 'frame = frame[frame["superseded_on"].isna()]', 'frame = frame.drop_duplicates(["household_id", "date"])'),
+    "a backtest trains on what was learned after it began": ("features.panel", "past = data.known_by(start)", "past = data"),
 }  # fmt: skip
 
 
@@ -295,7 +295,9 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str],
         assert right in source, f"the right text of this fault is no longer in {module}.py: {right}"
         source = source.replace(right, wrong).replace("@numba.njit(cache=True)", "")
         source = source.replace("from numba import njit", "def njit(**options):\n    return lambda function: function")
-        mutant = importlib.util.module_from_spec(importlib.util.spec_from_loader(f"mutated_{module}", loader=None))  # type: ignore[arg-type]
+        mutant = importlib.util.module_from_spec(
+            importlib.util.spec_from_loader(f"mutated_{module.replace('.', '_')}", loader=None)
+        )  # type: ignore[arg-type]
         monkeypatch.setitem(sys.modules, mutant.__name__, mutant)
         exec(compile(source, f"mutated {module}.py", "exec"), mutant.__dict__)
         for name, function in list(vars(mutant).items()):
@@ -403,7 +405,9 @@ def test_without_a_fault_nothing_is_caught() -> None:
     assert not caught()
 
 
-@pytest.mark.parametrize("module", ["windows", "records", "panel", "tables", "lines"])
+@pytest.mark.parametrize(
+    "module", ["features.windows", "features.records", "features.panel", "tables.monitoring", "tables.lines"]
+)
 def test_planting_changes_nothing_but_the_fault(module: str, plant: Callable[[str, str, str], None]) -> None:
     plant(module, "def ", "def ")
     assert not caught(n_worlds=1)
@@ -416,6 +420,6 @@ def test_a_planted_fault_is_caught(fault: str, plant: Callable[[str, str, str], 
 
 
 def test_every_window_statistic_has_a_name_in_both_languages() -> None:
-    from riskml.features import _STAT_LABELS
+    from riskml.features.declarations import _STAT_LABELS
 
     assert set(_STAT_LABELS) >= set(windows.EVENT_STATS) | set(windows.SPELL_STATS)

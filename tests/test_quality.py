@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskml.quality import RULES, _check_digit_fits, _official, check
-from riskml.tables import Monitoring
+from riskml.tables.monitoring import Monitoring
+from riskml.tables.quality import RULES, _check_digit_fits, _official, check
 
 #: Resident identity number with a right check digit, of somebody born on 1990-03-07 (area code 11010519 is an example).
 IDENTITY = "11010519900307001"

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from riskml.contract import as_markdown
-from riskml.features import Latest
+from riskml.features.declarations import Latest
 from riskml.findings import DataRefused
-from riskml.lines import welfare_records
-from riskml.reading import read_monitoring, write_monitoring
-from riskml.settings import read_settings
-from riskml.tables import Monitoring
+from riskml.tables.contract import as_markdown
+from riskml.tables.lines import welfare_records
+from riskml.tables.monitoring import Monitoring
+from riskml.tables.reading import read_monitoring, write_monitoring
+from riskml.tables.settings import read_settings
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "example"
 TABLES = {

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from trees import explanation
 
-from riskml.assist import match_assistance
-from riskml.measures import example_measures
-from riskml.report import write_report
-from riskml.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
-from riskml.watchlists import watchlist, watchlist_changes
+from riskml.output.report import write_report
+from riskml.output.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
+from riskml.output.watchlists import watchlist, watchlist_changes
+from riskml.planning.assist import match_assistance
+from riskml.planning.measures import example_measures
 
 ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from riskml.contract import TABLES
 from riskml.datasets import make_monitoring
 from riskml.datasets.law import BURN_IN, CONSTANTS, HAZARDS, MEASURES, Rules, district_noise, draw_noise
 from riskml.datasets.month import step
 from riskml.datasets.office import CORRECTED, DELAYS, WITHDRAWN, line_amount
 from riskml.datasets.truth import SHOCK_CAUSES
-from riskml.panel import cohort, outcome_labels
-from riskml.tables import Monitoring
+from riskml.features.panel import cohort, outcome_labels
+from riskml.tables.contract import TABLES
+from riskml.tables.monitoring import Monitoring
 
 DAY = "2023-01-01"
 DATES = ["2022-01-01", "2022-07-01", "2023-01-01", "2023-07-01", "2024-01-01"]

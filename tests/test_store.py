@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riskml.booster_text import read_booster, write_booster
-from riskml.explanation import explain
+from riskml.explanation.contributions import explain
 from riskml.findings import ModelRefused
-from riskml.metrics import evaluate
-from riskml.model import RiskClassifier
-from riskml.store import FILES, check_fits, load_model, save_model
+from riskml.model.booster_text import read_booster, write_booster
+from riskml.model.classifier import RiskClassifier
+from riskml.model.store import FILES, check_fits, load_model, save_model
+from riskml.skill.metrics import evaluate
 
 NAMES = ["welfare", "medical_out_of_pocket_sum_12m", "jobs", "own_measure"]
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riskml.findings import DataRefused
-from riskml.tables import Monitoring
-from riskml.validation import MESSAGES
+from riskml.tables.monitoring import Monitoring
+from riskml.tables.validation import MESSAGES
 
 NO_DATE = pd.NaT
 

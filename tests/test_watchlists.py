@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from trees import explanation, keys
 
-from riskml.assist import match_assistance
 from riskml.causes import CAUSES
-from riskml.measures import example_measures
-from riskml.watchlists import POINTS, WATCHLIST_COLUMNS, cards, watchlist, watchlist_changes
+from riskml.output.watchlists import POINTS, WATCHLIST_COLUMNS, cards, watchlist, watchlist_changes
+from riskml.planning.assist import match_assistance
+from riskml.planning.measures import example_measures
 
 
 @pytest.fixture

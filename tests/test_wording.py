@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from riskml.wording import format_points, format_risk, format_value, phrase
+from riskml.explanation.wording import format_points, format_risk, format_value, phrase
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import expit
 
 from riskml.causes import CAUSES
-from riskml.explanation import Explanation
+from riskml.explanation.contributions import Explanation
 
 
 class Trees:

@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
 
 import pandas as pd
 
-from riskml.assist import match_assistance, plan_summary
-from riskml.backtest import compare, fit_model
 from riskml.datasets import load_eph, load_malawi, make_monitoring
-from riskml.explanation import explain
-from riskml.files import read_table, replacing, write_table
-from riskml.findings import language
-from riskml.measures import read_measures
-from riskml.model import RiskClassifier
-from riskml.panel import backtest_sets, feature_table, training_dates, training_set
-from riskml.reading import read_monitoring, write_monitoring
-from riskml.report import write_report
-from riskml.store import check_fits, load_model, save_model
-from riskml.tables import Monitoring
-from riskml.watchlists import WATCHLIST_COLUMNS, watchlist, watchlist_changes
+from riskml.demo import tell_story
+from riskml.features.panel import backtest_sets, training_dates, training_set
+from riskml.files import read_table, write_table
+from riskml.model.store import check_fits, load_model, save_model
+from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
+from riskml.planning.assist import match_assistance, plan_summary
+from riskml.planning.measures import read_measures
+from riskml.skill.backtest import compare, fit_model
+from riskml.steps import (
+    N_CARDS,
+    Answer,
+    Tell,
+    evidence_of,
+    features_on,
+    figures_text,
+    in_words,
+    ranked,
+    read,
+    records,
+    write_html,
+)
+from riskml.tables.monitoring import Monitoring
+from riskml.tables.reading import write_monitoring
 
-Tell = Callable[[str], None]
 #: Surveys that ``convert`` reads.
 PANELS: dict[str, Callable[[Path], Monitoring]] = {"eph": load_eph, "malawi": load_malawi}
 #: What a list must have to be planned with, reported or compared.
 LIST_COLUMNS = tuple(name for name in WATCHLIST_COLUMNS if not name.startswith("risk_"))
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command found, as plain values (``--json``) and in words."""
-
-    values: dict[str, Any]
-    text: str
-
-
 def simulate(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write the tables of a simulated county."""
     tell(in_words("simulating", "正在模拟"))
     data = make_monitoring(arguments.households, n_months=arguments.months, random_state=arguments.seed)
-    return written(data, arguments.folder)
+    return _written(data, arguments.folder)
 
 
 def convert(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -54,7 +52,7 @@ def convert(arguments: argparse.Namespace, tell: Tell) -> Answer:
     tell(in_words(f"reading the survey in {source}", f"正在读取{source}中的调查数据"))
     data = PANELS[arguments.panel](source)
     tell(in_words(f"writing {folder}", f"正在写入{folder}"))
-    return written(data, folder)
+    return _written(data, folder)
 
 
 def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -184,8 +182,6 @@ def changes(arguments: argparse.Namespace, tell: Tell) -> Answer:
 
 def demo(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Tell the whole story on a simulated county."""
-    from riskml.demo import tell_story  # built on the commands' own steps
-
     return tell_story(arguments.out, arguments.households, arguments.months, seed=arguments.seed, tell=tell)
 
 
@@ -203,111 +199,10 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
 }
 
 
-def in_words(en: str, zh: str) -> str:
-    """Return the English or the Chinese text, as the user asked."""
-    return zh if language() == "zh" else en
-
-
-def written(data: Monitoring, folder: Path) -> Answer:
+def _written(data: Monitoring, folder: Path) -> Answer:
     """Write monitoring tables and say what was written."""
     write_monitoring(data, folder)
     rows = {name: len(table) for name, table in data.tables.items()}
     lines = [*data.notes, *(f"{name:<12}{count:>10,}" for name, count in rows.items())]
     values = {"folder": str(folder), "rows": rows, "notes": list(data.notes)}
     return Answer(values, "\n".join([str(folder), *lines]))
-
-
-def read(folder: Path, tell: Tell) -> Monitoring:
-    """Read the tables of a folder."""
-    tell(in_words(f"reading {folder}", f"正在读取{folder}"))
-    return read_monitoring(folder)
-
-
-def features_on(data: Monitoring, model: RiskClassifier, as_of_date: object) -> pd.DataFrame:
-    """Return the feature table of a date in the columns of the model; data without them are refused."""
-    X = feature_table(data, [as_of_date])
-    check_fits(model, X)
-    if X.empty:
-        raise ValueError(
-            in_words(
-                f"no household is at risk on {as_of_date}: none was known by then with welfare at or above the line",
-                f"{as_of_date}没有监测范围内的住户：当时没有已知且收入不低于贫困线的住户",
-            )
-        )
-    return X[list(model.feature_names_in_)]
-
-
-def ranked(
-    data: Monitoring, model: RiskClassifier, X: pd.DataFrame, *, n_listed: int | None, n_explained: int | None
-) -> pd.DataFrame:
-    """Return the first ``n_listed`` households, the first ``n_explained`` of them with reasons (None: all)."""
-    risk = model.predict_risk(X)
-    order = (
-        risk.reset_index()
-        .sort_values(["risk", "household_id"], ascending=[False, True], kind="stable")
-        .index[:n_listed]
-    )
-    X, risk = X.iloc[order], risk.iloc[order]
-    n = len(X) if n_explained is None else n_explained
-    areas = data.area_of(X.index.get_level_values("household_id"))
-    intervals = model.risk_interval(X)
-    parts = []
-    if n > 0:
-        parts.append(watchlist(risk[:n], explain(model, X[:n]), areas=areas[:n], intervals=intervals[:n]))
-    if n < len(X):
-        rest = pd.concat([risk, intervals], axis=1)[n:].reset_index()
-        rest = rest.assign(area_id=areas[n:], rank=range(n + 1, len(X) + 1)).reindex(columns=WATCHLIST_COLUMNS)
-        parts.append(rest.assign(**dict.fromkeys((c for c in WATCHLIST_COLUMNS if c.startswith(_SAID)), "")))
-    return pd.concat(parts, ignore_index=True)
-
-
-def write_html(
-    path: Path,
-    listed: pd.DataFrame,
-    *,
-    plan: pd.DataFrame | None,
-    evidence: pd.DataFrame | None,
-    card: Mapping[str, Any],
-    figures: pd.DataFrame | None,
-) -> None:
-    """Write the report in the language of the messages, whole or not at all."""
-    spoken: Literal["en", "zh"] = "zh" if language() == "zh" else "en"
-    given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures}
-    with replacing(path) as temporary:
-        write_report(temporary, listed, **given, language=spoken, n_cards=N_CARDS)
-
-
-def evidence_of(data: Monitoring, model: RiskClassifier, listed: pd.DataFrame) -> pd.DataFrame:
-    """Return the records behind the reasons of a list."""
-    wanted = pd.MultiIndex.from_frame(listed[["household_id", "as_of_date"]])
-    X = features_on(data, model, listed["as_of_date"].iloc[0])
-    absent = wanted[~wanted.isin(X.index)]
-    if len(absent):
-        raise ValueError(
-            in_words(
-                f"the data do not hold the watchlist's household {absent[0][0]!r}; give the data it was scored on",
-                f"数据中没有名单上的住户{absent[0][0]!r}，请使用评分时的数据",
-            )
-        )
-    return explain(model, X.loc[wanted]).evidence(data)
-
-
-def figures_text(figures: pd.DataFrame) -> str:
-    """Return a table of figures as text: one line a model, ``value (lower to upper)`` of the figures that rank."""
-    shown = figures[figures["figure"].isin(_SHOWN) | figures["figure"].str.startswith("recall@")]
-    numbers = shown[["value", "lower", "upper"]].to_numpy()
-    cells = ["-" if v != v else f"{v:.3f} ({low:.3f} to {high:.3f})" for v, low, high in numbers]
-    table = shown.assign(cell=cells).pivot(index="model", columns="figure", values="cell")
-    return table.loc[shown["model"].unique(), shown["figure"].unique()].rename_axis(None).to_string()
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows as plain values: dates as text, missing as None."""
-    dates = table.select_dtypes("datetime").columns
-    table = table.assign(**{name: table[name].dt.strftime("%Y-%m-%d") for name in dates})
-    return json.loads(table.to_json(orient="records", double_precision=15))
-
-
-N_CARDS = 20
-_SAID = ("cause_", "reason_")
-_SHOWN = ("auroc", "average_precision", "brier", "calibration_slope")

@@ -7,9 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from riskml.assist import match_assistance
-from riskml.backtest import compare, fit_model
-from riskml.commands import (
+from riskml.datasets import make_monitoring
+from riskml.features.panel import backtest_sets, training_dates, training_set
+from riskml.files import write_table
+from riskml.model.classifier import RiskClassifier
+from riskml.model.store import load_model, save_model
+from riskml.planning.assist import match_assistance
+from riskml.planning.measures import example_measures, read_measures
+from riskml.skill.backtest import compare, fit_model
+from riskml.steps import (
     N_CARDS,
     Answer,
     Tell,
@@ -21,14 +27,8 @@ from riskml.commands import (
     records,
     write_html,
 )
-from riskml.datasets import make_monitoring
-from riskml.files import write_table
-from riskml.measures import example_measures, read_measures
-from riskml.model import RiskClassifier
-from riskml.panel import backtest_sets, training_dates, training_set
-from riskml.reading import write_monitoring
-from riskml.store import load_model, save_model
-from riskml.tables import Monitoring
+from riskml.tables.monitoring import Monitoring
+from riskml.tables.reading import write_monitoring
 
 OUTCOME: dict[str, Any] = {"horizon_months": 12, "rule": "at_horizon", "net_of_assistance": False}
 #: Months from the first test date to the last record: a quarter of test dates and the year of their outcomes.

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskml.contract import TABLES
 from riskml.datasets.law import ADULTS, BURN_IN, CHILDREN, MEASURES
 from riskml.datasets.month import labour, needs, stage
 from riskml.datasets.office import (
@@ -32,10 +31,11 @@ from riskml.datasets.office import (
 )
 from riskml.datasets.population import area_codes
 from riskml.datasets.roster import WEAK_UNTIL, members
+from riskml.tables.contract import TABLES
 
 
 def make_tables(book: Book) -> dict[str, pd.DataFrame]:
-    """Return the office's tables by name, as :data:`riskml.contract.TABLES` describes them."""
+    """Return the office's tables by name, as :data:`riskml.tables.contract.TABLES` describes them."""
     tables = {"households": _households(book), "lines": _lines(book)}
     for name, entries in _ENTRIES.items():
         tables[name] = filed(book, name, entries(book))

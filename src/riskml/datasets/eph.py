@@ -25,7 +25,7 @@ from riskml.datasets.eph_files import (
 )
 from riskml.datasets.visits import visit_spells
 from riskml.findings import DataRefused
-from riskml.tables import Monitoring
+from riskml.tables.monitoring import Monitoring
 
 #: INDEC's levels: 1 primary incomplete, 2 primary, 3 secondary incomplete, 4 secondary, 5 university incomplete, 6
 #: university, 7 none. The contract counts the highest level finished above secondary.

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from riskml.findings import DataRefused, Finding, language
-from riskml.validation import finding
+from riskml.tables.validation import finding
 
 KEY = ["CODUSU", "NRO_HOGAR", "ANO4", "TRIMESTRE"]
 #: Columns read, by half of the pair.
@@ -50,7 +50,7 @@ _COPIES = {"hogar": "households.parquet", "individual": "individuals.parquet"}
 _OWN_NAME = re.compile(r"usu_(hogar|individual)_t([1-4])(\d\d)(?:\.txt)+", re.IGNORECASE)
 _OTHER_SEPARATORS = {",": "','", "\t": "a tab", "|": "'|'"}
 
-#: Rule -> message in English and Chinese, as in :data:`riskml.validation.MESSAGES`; ``{table}`` is the file.
+#: Rule -> message in English and Chinese, as in :data:`riskml.tables.validation.MESSAGES`; ``{table}`` is the file.
 MESSAGES: dict[str, tuple[str, str]] = {
     "half_of_a_pair": (
         "{count} quarters have only one of the two files (first: {first}). A quarter needs usu_hogar_T<q><yy>.txt and "

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskml.features import Latest
+from riskml.features.declarations import Latest
 
 FloatArray = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from riskml.datasets.visits import visit_spells
-from riskml.features import Latest
+from riskml.features.declarations import Latest
 from riskml.findings import DataRefused, Finding, language
-from riskml.tables import Monitoring
+from riskml.tables.monitoring import Monitoring
 
 #: Column of the survey -> measure.
 _MEASURES = {

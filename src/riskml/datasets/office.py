@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskml.contract import TABLES
 from riskml.datasets.law import ADULTS, BURN_IN, CHILDREN, ELDERS, N_MEMBERS, Lanes
+from riskml.tables.contract import TABLES
 
 #: Delay of entries by table: shortest and longest usual days, share of entries that come 60 to 240 days late.
 DELAYS: dict[str, tuple[int, int, float]] = {

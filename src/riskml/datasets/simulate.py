@@ -13,7 +13,7 @@ from riskml.datasets.month import step
 from riskml.datasets.office import Book
 from riskml.datasets.population import draw_traits, first_state
 from riskml.datasets.truth import Truth
-from riskml.tables import Monitoring
+from riskml.tables.monitoring import Monitoring
 
 Scenario = Literal["quiet", "disaster", "policy"]
 

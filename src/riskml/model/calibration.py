@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 from sklearn.model_selection import StratifiedKFold
 
-from riskml.split import TemporalSplit
+from riskml.features.split import TemporalSplit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

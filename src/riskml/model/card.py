@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import riskml
-from riskml.model import RiskClassifier
+from riskml.model.classifier import RiskClassifier
 
 if TYPE_CHECKING:
-    from riskml.tables import Monitoring
+    from riskml.tables.monitoring import Monitoring
 
 _SAID = {
     "intended_use": (

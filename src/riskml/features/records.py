@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskml import windows
-from riskml.contract import TABLES
-from riskml.features import Condition, Declaration, Feature, FloatArray, expand, standard
-from riskml.lines import in_lines, welfare_records
+from riskml.features import windows
+from riskml.features.declarations import Condition, Declaration, Feature, FloatArray, expand
+from riskml.features.standard import STANDARD
+from riskml.tables.contract import TABLES
+from riskml.tables.lines import in_lines, welfare_records
 
 if TYPE_CHECKING:
-    from riskml.tables import Monitoring
+    from riskml.tables.monitoring import Monitoring
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -36,7 +37,7 @@ _WELFARE_CAP = 5.0
 def known_records(data: Monitoring, table: str) -> pd.DataFrame | None:
     """Return the versions of a table as features see them, or None where the data do not have it.
 
-    Amounts are in lines (:func:`riskml.lines.in_lines`), incomes annualised. ``welfare`` stands for the welfare
+    Amounts are in lines (:func:`riskml.tables.lines.in_lines`), incomes annualised. ``welfare`` stands for the welfare
     records, whichever table they come from; ``households`` has the day of lifting as ``date``.
     """
     if table == "welfare":
@@ -101,7 +102,7 @@ def compute(
     Returns
     -------
     ndarray of float64, shape (n_rows, n_features)
-        NaN where a value does not exist; see :data:`riskml.windows.EVENT_STATS` and its neighbours for when.
+        NaN where a value does not exist; see :data:`riskml.features.windows.EVENT_STATS` and its neighbours for when.
     """
     out = np.full((len(household), len(features)), np.nan, order="F")
     position = {feature.name: i for i, feature in enumerate(features)}
@@ -158,7 +159,7 @@ def rows_behind(
     data: Monitoring,
     index: pd.MultiIndex,
     names: Sequence[str],
-    features: Sequence[Declaration] | None = None,
+    features: Sequence[Declaration] = STANDARD,
 ) -> pd.DataFrame:
     """Return the records that entered the values of features, exactly those.
 
@@ -179,7 +180,7 @@ def rows_behind(
         ``household_id, as_of_date, feature, table, date, end, known_on, column, value``, one row a record and feature;
         ``value`` as the feature saw it (amounts in lines), NaN where records are only counted.
     """
-    declared = {f.name: f for f in available(data, (*(standard() if features is None else features), *data.features))}
+    declared = {f.name: f for f in available(data, (*features, *data.features))}
     columns = ["household_id", "as_of_date", "feature", "table", "date", "end", "known_on", "column", "value"]
     found = []
     for name in names:

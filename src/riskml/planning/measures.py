@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from riskml.causes import CAUSES
-from riskml.eligibility import condition
 from riskml.findings import DataRefused, Finding
+from riskml.planning.eligibility import condition
 
 #: Columns of a table of measures and what they hold.
 MEASURE_COLUMNS = {

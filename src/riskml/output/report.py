@@ -11,12 +11,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import riskml
-from riskml.assist import NOT_FUNDED, plan_summary
 from riskml.causes import CAUSES, cause_label
-from riskml.contract import TABLES
-from riskml.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
-from riskml.watchlists import POINTS, Card, cards
-from riskml.wording import format_points, format_risk, format_value
+from riskml.explanation.wording import format_points, format_risk, format_value
+from riskml.output.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
+from riskml.output.watchlists import POINTS, Card, cards
+from riskml.planning.assist import NOT_FUNDED, plan_summary
+from riskml.tables.contract import TABLES
 
 Language = Literal["en", "zh"]
 #: Rows of the list, and of the changes, that the report shows; the rest is in the tables.
@@ -99,7 +99,11 @@ def write_report(
 
 def _environment(language: Language) -> Environment:
     environment = Environment(
-        loader=PackageLoader("riskml"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("riskml.output"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
     def text(key: str, *values: object) -> str:

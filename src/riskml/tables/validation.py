@@ -1,4 +1,4 @@
-"""What may enter a :class:`~riskml.tables.Monitoring`: every table typed, every wrong cell found and named."""
+"""What may enter a :class:`riskml.Monitoring`: every table typed, every wrong cell found and named."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from riskml.causes import CAUSES
-from riskml.contract import TABLES, Column, Table
 from riskml.findings import DataRefused, Finding
+from riskml.tables.contract import TABLES, Column, Table
 
 #: Rule -> message in English and Chinese. ``{where}`` is table.column, ``{first}`` the first case.
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -197,7 +197,7 @@ def typed_tables(
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        Raw tables by their name in :data:`riskml.contract.TABLES`.
+        Raw tables by their name in :data:`riskml.tables.contract.TABLES`.
     extract_on : Timestamp, optional
         Day of the extract; nothing may be known later.
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from riskml.baselines import rivals
-from riskml.features import feature_dictionary
-from riskml.metrics import evaluate
-from riskml.model import RiskClassifier
-from riskml.panel import cohort
-from riskml.standard import STANDARD
-from riskml.tables import Monitoring
+from riskml.features.dictionary import feature_dictionary
+from riskml.features.panel import cohort
+from riskml.features.standard import STANDARD
+from riskml.model.classifier import RiskClassifier
+from riskml.skill.baselines import rivals
+from riskml.skill.metrics import evaluate
+from riskml.tables.monitoring import Monitoring
 
 #: With fewer areas than this, households are drawn for the intervals instead of whole areas.
 MIN_AREAS = 20

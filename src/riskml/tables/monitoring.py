@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from riskml.contract import TABLES
 from riskml.findings import DataRefused
-from riskml.validation import row_codes, typed_tables
+from riskml.tables.contract import TABLES
+from riskml.tables.validation import row_codes, typed_tables
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,7 +21,7 @@ class Monitoring:
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        Tables of :data:`riskml.contract.TABLES` by name; ``households``, ``lines`` and one of ``incomes`` and
+        Tables of :data:`riskml.tables.contract.TABLES` by name; ``households``, ``lines`` and one of ``incomes`` and
         ``welfare`` are required. The frames are copied, never changed. After construction ids and text are ``str``
         (missing ``""``), dates ``datetime64[s]`` (missing ``NaT``), the rest ``float64`` (missing ``NaN``); ids and
         the columns that say when a record counts are always there; further numeric columns are kept.
@@ -63,7 +63,7 @@ class Monitoring:
     _cache: dict[Any, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        from riskml.lines import line_findings  # lines are looked up in finished tables, so lines.py comes later
+        from riskml.tables.lines import line_findings  # lines are looked up in finished tables, so lines.py comes later
 
         months = self.welfare_months if self.max_age_months is None else self.max_age_months
         if self.welfare_months < 1 or months < 1:
@@ -206,9 +206,9 @@ class Monitoring:
         Returns
         -------
         DataFrame
-            One row a finding, as :func:`riskml.quality.check` gives them.
+            One row a finding, as :func:`riskml.tables.quality.check` gives them.
         """
-        from riskml.quality import check  # quality.py reads Monitoring, so it comes later
+        from riskml.tables.quality import check  # quality.py reads Monitoring, so it comes later
 
         return check(self)
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskml.allocation import allocate
 from riskml.causes import CAUSES
-from riskml.eligibility import condition
-from riskml.measures import check_measures, split_list
+from riskml.planning.allocation import allocate
+from riskml.planning.eligibility import condition
+from riskml.planning.measures import check_measures, split_list
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -98,7 +98,7 @@ def match_assistance(
 
     Examples
     --------
-    >>> from riskml.measures import example_measures
+    >>> from riskml.planning.measures import example_measures
     >>> need = pd.DataFrame({"household_id": ["a", "b"], "as_of_date": pd.Timestamp("2024-12-01"), "risk": [0.3, 0.2]})
     >>> need = need.assign(**{f"points_{cause}": 0.0 for cause in CAUSES})
     >>> need["points_illness"] = [0.2, 0.1]

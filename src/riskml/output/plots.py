@@ -12,8 +12,8 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 
 from riskml.causes import CAUSES, cause_label
-from riskml.watchlists import POINTS
-from riskml.wording import format_points, format_risk
+from riskml.explanation.wording import format_points, format_risk
+from riskml.output.watchlists import POINTS
 
 #: Colours told apart by colour-blind readers (Okabe and Ito 2008).
 UP, DOWN, LEVEL = "#d55e00", "#0072b2", "#6b7280"

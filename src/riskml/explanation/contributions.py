@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from riskml.causes import CAUSES
-from riskml.records import rows_behind
-from riskml.wording import UNSPOKEN, phrase, sentences
+from riskml.explanation.wording import UNSPOKEN, phrase, sentences
+from riskml.features.records import rows_behind
+from riskml.features.standard import STANDARD
 
 if TYPE_CHECKING:
-    from riskml.features import Declaration
-    from riskml.model import RiskClassifier
-    from riskml.tables import Monitoring
+    from riskml.features.declarations import Declaration
+    from riskml.model.classifier import RiskClassifier
+    from riskml.tables.monitoring import Monitoring
 
 FloatArray = NDArray[np.float64]
 _KEYS = ["household_id", "as_of_date"]
@@ -247,7 +248,7 @@ class Explanation:
             said_of.append(sentences(float(risk), self.base_risk, parts))
         return pd.DataFrame(said_of, index=self.X.index, columns=["reason_en", "reason_zh"])
 
-    def evidence(self, data: Monitoring, *, features: Sequence[Declaration] | None = None) -> pd.DataFrame:
+    def evidence(self, data: Monitoring, *, features: Sequence[Declaration] = STANDARD) -> pd.DataFrame:
         """Return the records that stand behind the leading features of the top causes.
 
         Every row has at least one reason with a record as long as any of its features has one: where the leading
@@ -382,7 +383,7 @@ def _points_per_log_odds(base: float, total: FloatArray) -> FloatArray:
     return expit(high) * expit(-low) * ratio
 
 
-def _records(data: Monitoring, wanted: pd.DataFrame, features: Sequence[Declaration] | None) -> pd.DataFrame:
+def _records(data: Monitoring, wanted: pd.DataFrame, features: Sequence[Declaration]) -> pd.DataFrame:
     """Return the records behind (household_id, as_of_date, cause, feature), in that order, newest first."""
     pieces = [pd.DataFrame(columns=_EVIDENCE).drop(columns="cause")]
     for feature, rows in wanted.groupby("feature", sort=False):

@@ -10,13 +10,14 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
-from riskml import windows
-from riskml.features import Declaration, standard
-from riskml.lines import welfare_records
-from riskml.records import available, compute, household_version, welfare_on
+from riskml.features import windows
+from riskml.features.declarations import Declaration
+from riskml.features.records import available, compute, household_version, welfare_on
+from riskml.features.standard import STANDARD
+from riskml.tables.lines import welfare_records
 
 if TYPE_CHECKING:
-    from riskml.tables import Monitoring
+    from riskml.tables.monitoring import Monitoring
 
 Rule = Literal["at_horizon", "any"]
 
@@ -25,7 +26,7 @@ def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
     """Return the households at risk on each date, with their area and welfare.
 
     A household is at risk when it was registered before the date, had not left, and its welfare (see
-    :func:`riskml.records.welfare_on`) was not below the line.
+    :func:`riskml.features.records.welfare_on`) was not below the line.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
 
 
 def feature_table(
-    data: Monitoring, as_of_dates: Iterable[object], *, features: Sequence[Declaration] | None = None
+    data: Monitoring, as_of_dates: Iterable[object], *, features: Sequence[Declaration] = STANDARD
 ) -> pd.DataFrame:
     """Return the features of the households at risk on each date, from what was known then.
 
@@ -87,7 +88,7 @@ def feature_table(
     FrozenList(['household_id', 'as_of_date'])
     """
     dates = _dates(as_of_dates)
-    columns = available(data, (*(standard() if features is None else features), *data.features))
+    columns = available(data, (*features, *data.features))
     household, as_of, _ = _at_risk(data, dates)
     values = compute(data, columns, household, as_of, dates)
     return pd.DataFrame(
@@ -183,7 +184,7 @@ def training_set(
     as_of_dates: Iterable[object],
     *,
     horizon_months: int,
-    features: Sequence[Declaration] | None = None,
+    features: Sequence[Declaration] = STANDARD,
     rule: Rule = "at_horizon",
     net_of_assistance: bool = False,
 ) -> tuple[pd.DataFrame, pd.Series]:
@@ -270,7 +271,7 @@ def backtest_sets(
     test_from: object,
     horizon_months: int,
     every_months: int = 3,
-    features: Sequence[Declaration] | None = None,
+    features: Sequence[Declaration] = STANDARD,
     rule: Rule = "at_horizon",
     net_of_assistance: bool = False,
 ) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame, pd.Series]:

@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from riskml.booster_text import MAX_DEPTH, MAX_LEAVES
-from riskml.calibration import Calibration, Rows, calibrate
-from riskml.features import feature_dictionary
+from riskml.features.dictionary import feature_dictionary
+from riskml.model.booster_text import MAX_DEPTH, MAX_LEAVES
+from riskml.model.calibration import Calibration, Rows, calibrate
 
 FloatArray = NDArray[np.float64]
 
@@ -24,9 +24,9 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
     """Gradient-boosted trees with known directions and an affine calibration of the log-odds.
 
     Shallow, slow, strongly subsampled LightGBM trees (nearly additive models hold best when the world
-    drifts), kept monotone where the feature dictionary knows the direction. The calibration is a line in the
-    log-odds (:func:`riskml.calibration.calibrate`): its slope comes from models that were trained on earlier dates
-    only, its level from the newest outcomes; so Shapley values of the trees remain exact after it. Rows are
+    drifts), kept monotone where the feature dictionary knows the direction. The calibration is a line in the log-odds
+    (:func:`riskml.model.calibration.calibrate`): its slope comes from models that were trained on earlier dates only,
+    its level from the newest outcomes; so Shapley values of the trees remain exact after it. Rows are
     sorted by their index before training, seeds are fixed: neither row order nor threads change the model.
 
     Parameters
@@ -61,7 +61,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
     ----------
     booster_ : lightgbm.Booster
         The trees; columns in the order of ``dictionary_``.
-    calibrator_ : riskml.calibration.Calibration
+    calibrator_ : riskml.model.calibration.Calibration
         Slope and intercept of the calibrated log-odds, where they come from and how well they are known.
     calibration_ : tuple of float
         ``(slope, intercept)`` of it: calibrated log-odds = slope x margin + intercept.

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from riskml.causes import CAUSES
-from riskml.contract import TABLES
 from riskml.findings import DataRefused, Finding
-from riskml.validation import finding
+from riskml.tables.contract import TABLES
+from riskml.tables.validation import finding
 
 if TYPE_CHECKING:
-    from riskml.tables import Monitoring
+    from riskml.tables.monitoring import Monitoring
 
 SETTINGS_FILE = "monitoring.toml"
 
-#: Rule -> message in English and Chinese, as in :data:`riskml.validation.MESSAGES`.
+#: Rule -> message in English and Chinese, as in :data:`riskml.tables.validation.MESSAGES`.
 MESSAGES: dict[str, tuple[str, str]] = {
     "bad_settings": (
         "monitoring.toml cannot be read: {reason}. Correct it; docs/data-contract.md shows its form.",

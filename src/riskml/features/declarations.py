@@ -2,18 +2,17 @@
 
 A declaration (:class:`Window`, :class:`Spell`, :class:`Roster`, :class:`Latest`, :class:`Newest`,
 :class:`Neighbours`, :class:`Derived`) is data. From it come the value (computed by the kernel of
-:mod:`riskml.windows`), the row of the feature dictionary, the monotone direction of the model, the cause under
+:mod:`riskml.features.windows`), the row of the feature dictionary, the monotone direction of the model, the cause under
 which an explanation files it, and the records shown as evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.causes import Cause
@@ -84,13 +83,13 @@ class Window(Meaning):
     months : tuple of float, default (12,)
         Lengths of the windows in calendar months; ``inf`` is all history.
     stats : tuple of str, default ("sum",)
-        Of :data:`riskml.windows.EVENT_STATS`.
+        Of :data:`riskml.features.windows.EVENT_STATS`.
     where : tuple of (column, operator, value)
         Conditions that a record must meet.
     name : str, optional
         First part of the names; default ``<table>_<column>``.
     cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
-        What the feature stands for: see :class:`riskml.features.Meaning`.
+        What the feature stands for: see :class:`riskml.features.declarations.Meaning`.
 
     Examples
     --------
@@ -130,7 +129,7 @@ class Latest(Meaning):
     name : str, optional
         Name of the feature; default ``<table>_<column>``.
     cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
-        What the feature stands for: see :class:`riskml.features.Meaning`.
+        What the feature stands for: see :class:`riskml.features.declarations.Meaning`.
 
     Examples
     --------
@@ -165,13 +164,13 @@ class Spell(Meaning):
         Windows in calendar months of ``months``, ``paid``, ``ended``, ``started`` (back) and ``ending``,
         ``ending_sum`` (ahead); the other statistics have none.
     stats : tuple of str, default ("active",)
-        Of :data:`riskml.windows.SPELL_STATS`.
+        Of :data:`riskml.features.windows.SPELL_STATS`.
     where : tuple of (column, operator, value)
         Conditions that a spell must meet.
     name : str, optional
         First part of the names; default ``<table>_<column>``.
     cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
-        What the feature stands for: see :class:`riskml.features.Meaning`.
+        What the feature stands for: see :class:`riskml.features.declarations.Meaning`.
 
     Examples
     --------
@@ -212,7 +211,7 @@ class Roster(Meaning):
     column : str, optional
         Whose values are summarised; None counts the people.
     stat : str, default "count"
-        Of :data:`riskml.windows.ROSTER_STATS`.
+        Of :data:`riskml.features.windows.ROSTER_STATS`.
     ages : tuple of float
         Only people from the first age up to, not including, the second, in years; default: everybody.
     where : tuple of (column, operator, value)
@@ -222,7 +221,7 @@ class Roster(Meaning):
     table : str, default "members"
         Where the people stand.
     cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
-        What the feature stands for: see :class:`riskml.features.Meaning`.
+        What the feature stands for: see :class:`riskml.features.declarations.Meaning`.
 
     Examples
     --------
@@ -264,7 +263,7 @@ class Newest(Meaning):
     table : str, default "welfare"
         Where the dictionary says it comes from.
     cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
-        What the feature stands for: see :class:`riskml.features.Meaning`.
+        What the feature stands for: see :class:`riskml.features.declarations.Meaning`.
     """
 
     name: str
@@ -296,7 +295,7 @@ class Neighbours(Meaning):
     table, column : str, default "welfare"
         Where the dictionary says it comes from.
     cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
-        What the feature stands for: see :class:`riskml.features.Meaning`.
+        What the feature stands for: see :class:`riskml.features.declarations.Meaning`.
     """
 
     name: str
@@ -332,7 +331,7 @@ class Derived(Meaning):
     table : str, optional
         Where the dictionary says it comes from.
     cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
-        What the feature stands for: see :class:`riskml.features.Meaning`.
+        What the feature stands for: see :class:`riskml.features.declarations.Meaning`.
 
     Examples
     --------
@@ -390,55 +389,6 @@ def expand(features: Iterable[Declaration]) -> tuple[Feature, ...]:
                 raise ValueError(f"feature {feature.name!r} needs {unknown}, which must be declared before it")
             columns[feature.name] = feature
     return tuple(columns.values())
-
-
-def feature_dictionary(features: Sequence[Declaration] | None = None) -> pd.DataFrame:
-    """Return what every feature means, one row each.
-
-    Parameters
-    ----------
-    features : sequence of declarations, optional
-        Default: :data:`riskml.STANDARD`.
-
-    Returns
-    -------
-    DataFrame
-        ``name, cause, unit, direction`` (1 more of it raises the risk, -1 lowers it, 0 unknown), ``window``
-        (months back; infinite: all history; NaN: the state on the day), ``table, column, stat, label_en, label_zh,
-        actionable,
-        sensitive``.
-
-    Examples
-    --------
-    >>> feature_dictionary().set_index("name").loc["medical_out_of_pocket_sum_12m", "cause"]
-    'illness'
-    """
-    columns = expand(standard() if features is None else features)
-    rows = [
-        {
-            "name": feature.name,
-            "cause": feature.cause,
-            "unit": feature.unit,
-            "direction": feature.direction,
-            "window": feature.window,
-            "table": feature.table,
-            "column": feature.column or "",
-            "stat": feature.stat,
-            "label_en": feature.label_en,
-            "label_zh": feature.label_zh,
-            "actionable": feature.actionable,
-            "sensitive": feature.sensitive,
-        }
-        for feature in columns
-    ]
-    return pd.DataFrame(rows)
-
-
-def standard() -> tuple[Declaration, ...]:
-    """Return the standard declarations (``riskml.STANDARD``)."""
-    from riskml.standard import STANDARD
-
-    return STANDARD
 
 
 _STAT_LABELS: dict[str, tuple[str, str]] = {

@@ -9,12 +9,12 @@ import numba
 import numpy as np
 import pandas as pd
 
-from riskml.contract import TABLES, Column
 from riskml.findings import Finding
-from riskml.validation import finding, first_case
+from riskml.tables.contract import TABLES, Column
+from riskml.tables.validation import finding, first_case
 
 if TYPE_CHECKING:
-    from riskml.tables import Monitoring
+    from riskml.tables.monitoring import Monitoring
 
 #: Amounts of a year in an amount of the unit. A year has 365 days, as in the international daily lines.
 _A_YEAR = {"person_year": 1.0, "person_month": 12.0, "person_day": 365.0, "score": 1.0}
@@ -167,7 +167,7 @@ def in_lines(data: Monitoring, table: str) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from riskml.tables import _example
+    >>> from riskml.tables.monitoring import _example
     >>> in_lines(_example(), "incomes")["wage"].tolist()  # 900 and 950 of 3 x 4000 a year
     [0.075, 0.07916666666666666]
     """
@@ -205,7 +205,7 @@ def welfare_records(data: Monitoring) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from riskml.tables import _example
+    >>> from riskml.tables.monitoring import _example
     >>> welfare_records(_example())[["household_id", "months", "welfare", "welfare_net"]]
       household_id  months  welfare  welfare_net
     0         0101     1.0     0.90         0.90
@@ -264,7 +264,7 @@ def relative_lines(data: Monitoring, *, share: float, area_digits: int = 0) -> p
 
     Examples
     --------
-    >>> from riskml.tables import _example
+    >>> from riskml.tables.monitoring import _example
     >>> lines = relative_lines(_example(), share=0.5)
     >>> len(lines)  # the year after 2024 has not begun in these data
     0

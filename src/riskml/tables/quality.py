@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from riskml.contract import TABLES
-from riskml.lines import welfare_records
-from riskml.rules import RULES, Now, newest_day, rule
-from riskml.validation import first_case
+from riskml.tables.contract import TABLES
+from riskml.tables.lines import welfare_records
+from riskml.tables.rules import RULES, Now, newest_day, rule
+from riskml.tables.validation import first_case
 
 if TYPE_CHECKING:
-    from riskml.tables import Monitoring
+    from riskml.tables.monitoring import Monitoring
 
 _COLUMNS = ["rule", "severity", "table", "column", "count", "first", "message_en", "message_zh"]
 _TOO_LATE_DAYS = 180
@@ -44,7 +44,7 @@ def check(data: Monitoring) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from riskml.tables import _example
+    >>> from riskml.tables.monitoring import _example
     >>> check(_example())[["rule", "count"]]
                     rule  count
     0  welfare_not_known      1

@@ -23,16 +23,16 @@ import numpy as np
 import pandas as pd
 
 import riskml
-from riskml.booster_text import read_booster, write_booster
-from riskml.calibration import Calibration
-from riskml.card import card_text, model_card
 from riskml.causes import CAUSES
-from riskml.features import feature_dictionary
+from riskml.features.dictionary import feature_dictionary
 from riskml.findings import ModelRefused, language
-from riskml.model import RiskClassifier
+from riskml.model.booster_text import read_booster, write_booster
+from riskml.model.calibration import Calibration
+from riskml.model.card import card_text, model_card
+from riskml.model.classifier import RiskClassifier
 
 if TYPE_CHECKING:
-    from riskml.tables import Monitoring
+    from riskml.tables.monitoring import Monitoring
 
 FILES = ("model.txt", "calibration.json", "features.json", "card.json", "CARD.md")
 _FORMAT = 1

@@ -21,13 +21,13 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from riskml.contract import TABLES
 from riskml.findings import DataRefused, Finding
-from riskml.settings import SETTINGS_FILE, read_settings, settings_text
-from riskml.tables import Monitoring
-from riskml.validation import finding
+from riskml.tables.contract import TABLES
+from riskml.tables.monitoring import Monitoring
+from riskml.tables.settings import SETTINGS_FILE, read_settings, settings_text
+from riskml.tables.validation import finding
 
-#: Rule -> message in English and Chinese, as in :data:`riskml.validation.MESSAGES`.
+#: Rule -> message in English and Chinese, as in :data:`riskml.tables.validation.MESSAGES`.
 MESSAGES: dict[str, tuple[str, str]] = {
     "no_folder": (
         "There is no folder {first}. Give the folder that holds the monitoring tables.",
@@ -105,7 +105,7 @@ def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitorin
     Examples
     --------
     >>> import tempfile
-    >>> from riskml.tables import _example
+    >>> from riskml.tables.monitoring import _example
     >>> with tempfile.TemporaryDirectory() as place:
     ...     folder = write_monitoring(_example(), Path(place) / "county")
     ...     read_monitoring(folder, known_until="2024-03-01")
@@ -147,7 +147,7 @@ def write_monitoring(data: Monitoring, folder: str | Path) -> Path:
     Parameters
     ----------
     data : Monitoring
-        What to write; its features must each be a :class:`riskml.features.Latest`.
+        What to write; its features must each be a :class:`riskml.features.declarations.Latest`.
     folder : str or Path
         Folder to write; its parents are made.
 
@@ -164,7 +164,7 @@ def write_monitoring(data: Monitoring, folder: str | Path) -> Path:
     Examples
     --------
     >>> import tempfile
-    >>> from riskml.tables import _example
+    >>> from riskml.tables.monitoring import _example
     >>> with tempfile.TemporaryDirectory() as place:
     ...     folder = write_monitoring(_example(), Path(place) / "county")
     ...     sorted(path.name for path in folder.iterdir())
@@ -362,7 +362,7 @@ def _with_numbers(table: pd.DataFrame, declared: dict[str, Any]) -> pd.DataFrame
 
 def _features(declared: dict[str, Any], tables: dict[str, pd.DataFrame]) -> tuple[Any, ...]:
     """Return the features that ``monitoring.toml`` declares."""
-    from riskml.features import Latest  # features.py is not needed to read tables that declare none
+    from riskml.features.declarations import Latest  # features.py is not needed to read tables that declare none
 
     features = []
     for name, columns in declared.items():

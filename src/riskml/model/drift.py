@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from riskml.model import RiskClassifier
+from riskml.model.classifier import RiskClassifier
 
 #: A population stability index above this is commonly called a shift that matters.
 _SHIFT = 0.25

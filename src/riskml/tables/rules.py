@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from riskml.lines import welfare_records
-from riskml.validation import first_case
+from riskml.tables.lines import welfare_records
+from riskml.tables.validation import first_case
 
 if TYPE_CHECKING:
-    from riskml.tables import Monitoring
+    from riskml.tables.monitoring import Monitoring
 
 #: Parts of the names of measures (regular expressions), for rules that ask whether a measure fits.
 _HEALTH_AID = ("health", "medical", "minimum", "医", "低保", "救助")

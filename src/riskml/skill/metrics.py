@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 
-from riskml.calibration import fit_affine
+from riskml.model.calibration import fit_affine
 
 FloatArray = NDArray[np.float64]
 _PROBABILITY = ("brier", "log_loss", "calibration_slope", "calibration_intercept")

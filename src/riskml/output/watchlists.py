@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.causes import CAUSES, cause_label
-from riskml.wording import format_points, format_risk
+from riskml.explanation.wording import format_points, format_risk
 
 if TYPE_CHECKING:
-    from riskml.explanation import Explanation
+    from riskml.explanation.contributions import Explanation
 
 #: Points by cause, in the order of :data:`riskml.causes.CAUSES`.
 POINTS = [f"points_{cause}" for cause in CAUSES]

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from riskml.contract import ACCIDENTS, MEASURES
-from riskml.features import (
+from riskml.features.declarations import (
     Declaration,
     Derived,
     FloatArray,
@@ -23,6 +22,7 @@ from riskml.features import (
     Spell,
     Window,
 )
+from riskml.tables.contract import ACCIDENTS, MEASURES
 
 #: Incomes below this share of the line count as this when something is divided by them, so that a household without
 #: income has a large but finite burden.

@@ -1,0 +1,1 @@
+"""From training sets to risk: the classifier, its calibration, bundles and their cards, drift."""

@@ -1,0 +1,1 @@
+"""What people read: the watchlist and its changes, cards, the report, pictures."""

@@ -1,0 +1,1 @@
+"""How far to trust the risk: simple rivals, figures with intervals, the honest backtest."""

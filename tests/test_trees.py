@@ -254,7 +254,7 @@ def test_a_row_is_explained_alike_whatever_the_order_the_batch_and_the_threads(c
     np.testing.assert_array_equal(shapley.shapley_values(prepared, X[order], n_jobs=1), values[order])
     np.testing.assert_array_equal(shapley.shapley_values(prepared, np.asfortranarray(X), n_jobs=2), values)
     for n_jobs in (2, 3, 50):
-        np.testing.assert_array_equal(shapley.shapley_values(prepared, X[:99], n_jobs=n_jobs), values[:99])
+        np.testing.assert_array_equal(shapley.shapley_values(prepared, X[:999], n_jobs=n_jobs), values[:999])
     for row in (0, 1, 1030, 2499):
         np.testing.assert_array_equal(shapley.shapley_values(prepared, X[row : row + 1])[0], values[row])
     assert shapley.shapley_values(prepared, X[:0]).shape == (0, X.shape[1])

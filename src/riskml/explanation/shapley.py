@@ -16,6 +16,7 @@ define both values; Owen 1972, "Multilinear extensions of games", gives the inte
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numba
@@ -32,6 +33,8 @@ FloatArray = NDArray[np.float64]
 MAX_BITS = 8
 #: Numbers in the tables held at once: 200 MB. Where a booster needs more, they are made in parts, anew for each call.
 MAX_CELLS = 25_000_000
+#: Rows that are worth a thread.
+FEW_ROWS = 128
 
 
 class Prepared(NamedTuple):
@@ -127,18 +130,11 @@ def shapley_values(prepared: Prepared, X: FloatArray, *, n_jobs: int | None = No
     """
     n_jobs = n_jobs or numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     out = np.zeros((len(X), prepared.trees.n_features))
-    n_rows = max(1, min(BLOCK_ROWS, -(-len(X) // n_jobs)))
+    n_rows = min(max(-(-len(X) // n_jobs), FEW_ROWS), BLOCK_ROWS)
     blocks = [slice(start, start + n_rows) for start in range(0, len(X), n_rows)]
     for part in prepared.parts:
         cells = _cells(prepared, *part) if prepared.cells is None else prepared.cells
-
-        def fill(block: slice, part: tuple[int, int] = part, cells: FloatArray = cells) -> None:
-            values = columns(prepared.trees, X[block])
-            added = np.zeros_like(values)
-            points, weights = prepared.points, prepared.weights
-            _add(prepared.trees, prepared.units, points, weights, *part, MAX_BITS, cells, values, added)
-            out[block] += added.T
-
+        fill = partial(_fill, prepared, part, cells, X, out)
         if n_jobs == 1 or len(blocks) <= 1:
             for block in blocks:
                 fill(block)
@@ -146,6 +142,16 @@ def shapley_values(prepared: Prepared, X: FloatArray, *, n_jobs: int | None = No
             with ThreadPoolExecutor(n_jobs) as pool:
                 list(pool.map(fill, blocks))
     return out
+
+
+def _fill(
+    prepared: Prepared, part: tuple[int, int], cells: FloatArray, X: FloatArray, out: FloatArray, block: slice
+) -> None:
+    """Add what the trees of a part give to the rows of a block."""
+    values = columns(prepared.trees, X[block])
+    added = np.zeros_like(values)
+    _add(prepared.trees, prepared.units, prepared.points, prepared.weights, *part, MAX_BITS, cells, values, added)
+    out[block] += added.T
 
 
 def _parts(first_cell: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -338,6 +338,26 @@ def test_a_text_that_does_not_hold_together_is_refused(monkeypatch, line, wrong,
         booster_text.trees_of(booster)
 
 
+@CASES
+@given(st.data())
+def test_whatever_happens_to_the_text_it_is_refused_or_the_values_still_add_up(data):
+    booster, X = trained(0, n_trees=2, categories=True)
+    text = booster_text.write_booster(booster)
+    start, cut = data.draw(st.integers(0, len(text) - 1)), data.draw(st.integers(0, 3))
+    new = data.draw(st.text(st.sampled_from("0123456789-. =\nee+:"), max_size=3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(booster_text, "write_booster", lambda _: text[:start] + new + text[start + cut :])
+        try:
+            arrays = booster_text.trees_of(booster)
+        except ValueError:
+            return
+    prepared = shapley.prepare(arrays)
+    total = prepared.base_value + shapley.shapley_values(prepared, X).sum(axis=1)
+    margins = trees.margins(arrays, X)
+    # Digits of a leaf may have become a number as large as 1e300.
+    np.testing.assert_allclose(total, margins, rtol=1e-9, atol=1e-12 * np.abs(arrays.leaf_value).max())
+
+
 # --- planted faults -------------------------------------------------------------------------------------------------
 
 FAULTS = {

@@ -256,7 +256,7 @@ FAULTS = {
     "a correction applies a day early": ("features.windows", "return known < day and superseded >= day", "return known < day and superseded > day"),
     "a correction applies a day late": ("features.windows", "return known < day and superseded >= day", "return known < day and superseded >= day - 1"),
     "a replaced version still counts": ("features.windows", "return known < day and superseded >= day", "return known < day"),
-    "a withdrawn record still counts": ("tables.monitoring", '[~(frame["withdrawn"] == 1)]', ""),
+    "a withdrawn record still counts": ("tables.monitoring", "versions[~withdrawn] if withdrawn.any() else versions", "versions"),
     "the window is a day too long": ("features.windows", "date[seen[position]] >= first", "date[seen[position]] >= first - 1"),
     "the window is a day too short": ("features.windows", "date[seen[position]] >= first", "date[seen[position]] > first"),
     "the newest record is joined whenever it was known": ("features.windows", "if date[record] >= day or not _visible(known[record], superseded[record], day):", "if date[record] >= day:"),

@@ -66,6 +66,7 @@ def write_tables(n_households: int, folder: Path) -> int:
         records = records.assign(household=data.household_ids.get_indexer(records["household_id"]).astype(np.int32))
         records = records[["household", "household_id", "date", "known_on", *columns]]
         records.to_parquet(folder / "lines" / f"{name}.parquet", index=False)
+    np.save(folder / "n_households.npy", n_households)
     return sum(len(tables[name]) for name in TABLES)
 
 
@@ -298,7 +299,7 @@ def _compiled_features() -> tuple[Any, ...]:
 
 def _lines(folder: Path) -> tuple[dict[str, pd.DataFrame], int]:
     tables = {name: pd.read_parquet(folder / "lines" / f"{name}.parquet") for name in TABLES}
-    return tables, len(pd.read_parquet(folder / "contract" / "households.parquet"))
+    return tables, int(np.load(folder / "n_households.npy"))
 
 
 def _by_household_and_date(X: pd.DataFrame) -> np.ndarray:

@@ -199,8 +199,8 @@ def welfare_records(data: Monitoring) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``household_id, date, known_on, superseded_on, months, welfare, welfare_net``: welfare in lines, and
-        the same without public transfers (equal where ``transfers`` is empty; NaN if welfare is not income).
+        ``household_id, household_position, date, known_on, superseded_on, months, welfare, welfare_net``: welfare in
+        lines, and the same without public transfers (equal where ``transfers`` is empty; NaN if welfare is not income).
         Sorted as ``data.versions``; kept for the next call.
 
     Examples
@@ -223,7 +223,7 @@ def welfare_records(data: Monitoring) -> pd.DataFrame:
             welfare = total * 12 / months
             transfers = records["transfers"].fillna(0) if "transfers" in records else 0
             welfare_net = (total - transfers) * 12 / months
-        kept = records[["household_id", "date", "known_on", "superseded_on", "months"]]
+        kept = records[["household_id", "household_position", "date", "known_on", "superseded_on", "months"]]
         kept = kept.assign(welfare=welfare, welfare_net=welfare_net)
         data._cache["welfare_records"] = kept[welfare.notna()].reset_index(drop=True)
     return data._cache["welfare_records"]

@@ -71,19 +71,34 @@ def repeated_rows(frame: pd.DataFrame, columns: Sequence[str], household: NDArra
     >>> repeated_rows(bills, ("household_id", "record_id"), np.array([0, 1, 0])).tolist()
     [0, 2]
     """
-    # Equal rows have equal fingerprints; the few that share one are compared in full.
+    # Equal rows have equal fingerprints; the few that share one with a row of their household are compared in full.
     fingerprint = np.zeros(len(frame), dtype=np.uint64)
     for column in columns:
-        if column == "household_id":
-            _mix_numbers(household, fingerprint)
-        elif frame[column].dtype.kind in "Mb":
+        if frame[column].dtype.kind in "Mb":
             _mix_numbers(frame[column].to_numpy().astype(np.int64), fingerprint)
-        else:
+        elif column != "household_id":
             texts = arrow_text(frame[column])
             _, offsets, letters = texts.buffers()
             _mix_texts(np.frombuffer(offsets, np.int64)[texts.offset :], np.frombuffer(letters, np.uint8), fingerprint)
-    rows = np.flatnonzero(pd.Series(fingerprint).duplicated(keep=False))
+    code = household * 2**36 + (fingerprint >> np.uint64(28)).astype(np.int64)
+    order = np.argsort(code, kind="stable")
+    same = code[order[1:]] == code[order[:-1]]
+    rows = np.sort(order[np.flatnonzero(np.append(same, False) | np.append(False, same))])
     return rows[pd.Series(row_codes(frame.iloc[rows], columns)).duplicated(keep=False).to_numpy()]
+
+
+def row_order(household: NDArray[np.int64], *days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return whole numbers in the order of households (positions), then of up to two days since 1970-01-01.
+
+    Examples
+    --------
+    >>> row_order(np.array([1, 0]), np.array([0, 9]), np.array([3, -3])).argsort().tolist()
+    [1, 0]
+    """
+    for day in days:
+        # A day from the year 1611 to 2328 fits into 18 bits.
+        household = household * 2**18 + day + 2**17
+    return household
 
 
 def row_codes(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from riskml.findings import DataRefused
 from riskml.tables.contract import TABLES
-from riskml.tables.keys import row_codes
+from riskml.tables.keys import row_codes, row_order
 from riskml.tables.validation import typed_tables
 
 
@@ -333,12 +333,8 @@ def _spread(disasters: pd.DataFrame, households: pd.DataFrame) -> pd.DataFrame:
 def _sorted(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     """Sort by household, then day, then ``known_on``; the rest of the key settles what is left."""
     day = next((column for column in ("date", "start") if column in versions), "known_on")
-    place = versions["household_position"].to_numpy()
-    for column in (day, "known_on"):
-        # Days from 1900 to 2200 fit into 17 bits, so one whole number orders by all three.
-        place = place * 2**17 + versions[column].to_numpy().astype("datetime64[D]").astype(np.int64) + 2**15
-    if (place[1:] > place[:-1]).all():
-        return versions.reset_index(drop=True)
+    days = (versions[column].to_numpy().astype("datetime64[D]").astype(np.int64) for column in (day, "known_on"))
+    place = row_order(versions["household_position"].to_numpy(), *days)
     order = np.argsort(place, kind="stable")
     tied = place[order[1:]] == place[order[:-1]]
     positions = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
@@ -347,4 +343,5 @@ def _sorted(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
         rest = [versions[column].iloc[rows] for column in reversed(key) if column not in ("household_id", day)]
         ranks = [pd.factorize(values, sort=True)[0] for values in rest]
         order[positions] = rows[np.lexsort([*ranks, place[rows]])]
-    return versions.iloc[order].reset_index(drop=True)
+    in_order = (order[1:] > order[:-1]).all()
+    return (versions if in_order else versions.iloc[order]).reset_index(drop=True)

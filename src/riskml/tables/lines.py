@@ -145,9 +145,10 @@ def in_lines(data: Monitoring, table: str) -> pd.DataFrame:
         amounts = _amount_columns(data, table)
         if amounts:
             line, units = _divisors(data, table)
+            divisor = line * units
             monthly = {column.name: 12 if column.unit.endswith("per month") else 1 for column in amounts}
             versions = versions.assign(
-                **{name: versions[name].to_numpy() * times / (line * units) for name, times in monthly.items()}
+                **{name: versions[name].to_numpy() * times / divisor for name, times in monthly.items()}
             )
         data._cache["in_lines", table] = versions
     return data._cache["in_lines", table]
@@ -377,7 +378,7 @@ def _members_on(data: Monitoring, household: np.ndarray, day: np.ndarray, known_
     if "members" not in data.tables:
         return np.full(len(day), np.nan)
     members = data.versions("members")
-    offsets = np.searchsorted(members["household_position"].to_numpy(), np.arange(len(data.household_ids) + 1))
+    offsets = _offsets(data, members["household_position"].to_numpy())
     return _count_members(
         np.where(household >= 0, offsets[household], 0),
         np.where(household >= 0, offsets[household + 1], 0),
@@ -422,7 +423,7 @@ def _stated_units(data: Monitoring, household: np.ndarray, known_by: np.ndarray)
         order = np.argsort(row_order(owner, known_on, _days(records["date"])), kind="stable")
         data._cache["stated_units"] = owner[order], known_on[order], records["units"].to_numpy()[order]
     owner, known_on, units = data._cache["stated_units"]
-    place = _last_known(owner, known_on, household, known_by)
+    place = _last_known(_offsets(data, owner), known_on, household, known_by)
     return np.where(place >= 0, np.append(units, np.nan)[place], np.nan)
 
 
@@ -436,17 +437,14 @@ def _areas(data: Monitoring) -> tuple[np.ndarray, pd.Index]:
 def _households_known(data: Monitoring, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
     """Position of each household's version known by then, of the first if it was registered only later."""
     households = data.versions("households")
-    owner = households["household_position"].to_numpy()
-    place = _last_known(owner, _days(households["known_on"]), household, known_by)
-    later = place < 0
-    place[later] = np.searchsorted(owner, household[later])
-    return place
+    offsets = _offsets(data, households["household_position"].to_numpy())
+    place = _last_known(offsets, _days(households["known_on"]), household, known_by)
+    return np.where(place >= 0, place, offsets[household])
 
 
-def _last_known(owner: np.ndarray, known_on: np.ndarray, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
-    """Position of the household's last record with ``known_on <= known_by``, or -1; records are sorted by both."""
-    place = np.searchsorted(row_order(owner, known_on), row_order(household, known_by), side="right") - 1
-    return np.where(np.append(owner, -1)[place] == household, place, -1)
+def _offsets(data: Monitoring, owner: np.ndarray) -> np.ndarray:
+    """Rows ``offsets[h]`` to ``offsets[h + 1]`` are those of household ``h``; ``owner`` is sorted."""
+    return np.searchsorted(owner, np.arange(len(data.household_ids) + 1))
 
 
 def _net_income(incomes: pd.DataFrame) -> pd.Series:
@@ -498,8 +496,22 @@ def _days(dates: Any, *, missing: int = -_NEVER) -> np.ndarray:
     """Days since 1970 as whole numbers."""
     if isinstance(dates, int):
         return np.array([dates])
-    days = np.asarray(pd.DatetimeIndex(np.atleast_1d(dates))).astype("datetime64[D]")
-    return np.where(np.isnat(days), missing, days.astype(np.int64))
+    seconds = np.asarray(pd.DatetimeIndex(np.atleast_1d(dates))).astype("datetime64[s]", copy=False)
+    days = seconds.view(np.int64) // 86_400
+    days[np.isnat(seconds)] = missing
+    return days
+
+
+@numba.njit(cache=True)
+def _last_known(offsets: np.ndarray, known_on: np.ndarray, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
+    """Position of each household's last record with ``known_on <= known_by``, or -1; its records are sorted by it."""
+    place = np.full(len(household), -1)
+    for i in range(len(household)):
+        for row in range(offsets[household[i] + 1] - 1, offsets[household[i]] - 1, -1):
+            if known_on[row] <= known_by[i]:
+                place[i] = row
+                break
+    return place
 
 
 @numba.njit(cache=True)

@@ -355,7 +355,7 @@ def _left_out(table: str, raw: pd.DataFrame, typed: pd.DataFrame) -> list[str]:
 
 def _missing(column: Column, n_rows: int) -> Any:
     if column.kind == "id":
-        return pd.Series([""] * n_rows, dtype=str)
+        return pd.Series("", index=range(n_rows), dtype=str)
     return np.full(n_rows, np.datetime64("NaT"), "datetime64[s]") if column.kind == "date" else np.full(n_rows, np.nan)
 
 

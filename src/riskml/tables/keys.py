@@ -110,6 +110,11 @@ def arrow_text(values: pd.Series | pd.Index) -> pa.LargeStringArray:
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
+def letters(texts: pa.LargeStringArray) -> NDArray[np.uint8]:
+    """Return the bytes of all texts, one after another."""
+    return np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+
+
 def _key_columns(table: Table, frame: pd.DataFrame) -> list[pd.Series]:
     columns = [frame[name] for name in table.key]
     # A score and an amount of money may hold for the same area and day.
@@ -124,8 +129,8 @@ def _fingerprints(table: Table, frame: pd.DataFrame) -> NDArray[np.uint64]:
             _mix_numbers(values.to_numpy().astype(np.int64), fingerprint)
         else:
             texts = arrow_text(values)
-            _, offsets, letters = texts.buffers()
-            _mix_texts(np.frombuffer(offsets, np.int64)[texts.offset :], np.frombuffer(letters, np.uint8), fingerprint)
+            offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :]
+            _mix_texts(offsets, letters(texts), fingerprint)
     return fingerprint
 
 
@@ -141,9 +146,9 @@ def _mix_numbers(values: Any, fingerprint: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _mix_texts(offsets: Any, letters: Any, fingerprint: Any) -> None:
+def _mix_texts(offsets: Any, text: Any, fingerprint: Any) -> None:
     for row in range(len(fingerprint)):
         mixed = fingerprint[row]
         for place in range(offsets[row], offsets[row + 1]):
-            mixed = (mixed ^ np.uint64(letters[place])) * _FACTOR
+            mixed = (mixed ^ np.uint64(text[place])) * _FACTOR
         fingerprint[row] = (mixed ^ (mixed >> _SHIFT)) * _FACTOR

@@ -277,10 +277,10 @@ def line_findings(data: Monitoring) -> list[Finding]:
         if not names or _line_kind(data, table) == "none":
             continue
         versions = data.versions(table)
-        present = versions[names].notna().any(axis=1).to_numpy()
         line, units = _divisors(data, table)
         for rule, missing in (("missing_line", np.isnan(line)), ("no_units", np.isnan(units))):
-            rows = np.flatnonzero(present & missing)
+            rows = np.flatnonzero(missing)
+            rows = rows[versions[names].iloc[rows].notna().any(axis=1)]
             if len(rows):
                 findings.append(finding(rule, table, "", len(rows), first_case(versions, int(rows[0]))))
         data._cache["in_lines", table] = _measured(data, table, line, units)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from riskml.causes import CAUSES
 from riskml.findings import DataRefused, Finding
 from riskml.tables.contract import TABLES, Column, Table
-from riskml.tables.keys import RowKeys, arrow_text, household_ids_of, record_codes, row_keys
+from riskml.tables.keys import RowKeys, arrow_text, household_ids_of, letters, record_codes, row_keys
 
 #: Rule -> message in English and Chinese. ``{where}`` is table.column, ``{first}`` the first case.
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -359,10 +359,10 @@ def _text(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
 
 def _id(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
     text, unread, _ = _text(values)
-    dotted = pc.match_substring(arrow_text(text), ".").to_numpy(zero_copy_only=False)
-    remains = np.zeros(len(text), dtype=bool)
-    remains[dotted] = text[dotted].str.fullmatch(_NUMBER_REMAINS)
-    return text, unread | remains, "id_is_number"
+    texts = arrow_text(text)
+    if (letters(texts) == ord(".")).any():
+        unread = unread | pc.match_substring_regex(texts, rf"^({_NUMBER_REMAINS})$").to_numpy(zero_copy_only=False)
+    return text, unread, "id_is_number"
 
 
 def _date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:

@@ -336,7 +336,8 @@ def _sorted(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     day = next((column for column in ("date", "start") if column in versions), "known_on")
     days = [whole_days(versions[column]) for column in (day, "known_on")]
     place = row_order(versions["household_position"].to_numpy(), *days)
-    order = np.argsort(place, kind="stable")
+    ascending = (place[1:] >= place[:-1]).all()
+    order = np.arange(len(place)) if ascending else np.argsort(place, kind="stable")
     tied = place[order[1:]] == place[order[:-1]]
     positions = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
     if len(positions):

@@ -346,8 +346,8 @@ def _index(
     data: Monitoring, household: NDArray[np.int64], as_of: NDArray[np.int64], dates: pd.DatetimeIndex
 ) -> pd.MultiIndex:
     index = pd.MultiIndex(
-        levels=[data.household_ids, dates],
-        codes=[household, as_of],
+        levels=[data.household_ids, dates],  # type: ignore[list-item]
+        codes=[household, as_of],  # type: ignore[list-item]
         names=["household_id", "as_of_date"],
         verify_integrity=False,
     )

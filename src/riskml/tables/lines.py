@@ -348,7 +348,7 @@ def _lines_on(
     lines = lines.assign(known_on=lines["known_on"].fillna(lines["valid_from"]))
     lines = lines.sort_values(["valid_from", "known_on"], ascending=False, kind="stable")
     rows_of = lines.reset_index().groupby("area_id").indices
-    prefixes = pd.Index(sorted(rows_of, key=len, reverse=True), dtype=str)
+    prefixes = pd.Index(sorted(map(str, rows_of), key=len, reverse=True), dtype=str)
     # An area has the lines of the longest prefix among them, then those of the prefixes of that one.
     candidates = [np.concatenate([rows_of[part] for part in _prefixes(text) if part in rows_of]) for text in prefixes]
     longest = np.full(len(areas), -1)
@@ -412,7 +412,7 @@ def _units(
 def _stated_units(data: Monitoring, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
     """Return the newest ``units`` of the household's income or welfare records known by then; NaN if none."""
     if "stated_units" not in data._cache:
-        stated = [(np.array([], dtype=np.int64),) * 3 + (np.array([]),)]
+        stated: list[tuple[np.ndarray, ...]] = [(np.array([], dtype=np.int64),) * 3 + (np.array([]),)]
         for name in ("incomes", "welfare"):
             if name in data.tables and "units" in data.tables[name] and _line_kind(data, name) == "money":
                 versions = data.versions(name)
@@ -469,8 +469,7 @@ def _yearly_welfare(data: Monitoring) -> pd.DataFrame:
     by_year = part[seen & (next_year <= data.extract_on)].groupby(["household_id", "valid_from"])
     years = by_year.agg(amount=("amount", "sum"), months=("months", "sum"), units=("units", "mean")).reset_index()
     household = household_positions(years["household_id"], data.household_ids)
-    known = _households_known(data, household, _days(years["valid_from"]) - 1)
-    known = data.versions("households").iloc[known]
+    known = data.versions("households").iloc[_households_known(data, household, _days(years["valid_from"]) - 1)]
     return years.assign(
         welfare=years["amount"] * 12 / years["months"],
         weight=years["units"] * (known["weight"].fillna(1).to_numpy() if "weight" in known else 1),

@@ -48,8 +48,11 @@ def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
         If there is no as-of date.
     """
     dates = _dates(as_of_dates)
-    household, as_of, details = _at_risk(data, dates)
-    return details.set_index(_index(data, household, as_of, dates))
+    household, as_of, version, welfare = _at_risk(data, dates)
+    versions = data.versions("households")
+    weight = versions["weight"].to_numpy(dtype=np.float64)[version] if "weight" in versions else np.ones(len(version))
+    details = {"area_id": versions["area_id"].to_numpy()[version], "welfare": welfare, "weight": weight}
+    return pd.DataFrame(details, index=_index(data, household, as_of, dates))
 
 
 def feature_table(
@@ -89,7 +92,7 @@ def feature_table(
     """
     dates = _dates(as_of_dates)
     columns = available(data, (*features, *data.features))
-    household, as_of, _ = _at_risk(data, dates)
+    household, as_of, _, _ = _at_risk(data, dates)
     values = compute(data, columns, household, as_of, dates)
     return pd.DataFrame(
         values, index=_index(data, household, as_of, dates), columns=[c.name for c in columns], copy=False
@@ -151,7 +154,7 @@ def outcome_labels(
     welfare = frame["welfare_net" if net_of_assistance else "welfare"].to_numpy(dtype=np.float64)
     months = frame["months"].to_numpy(dtype=np.float64)
     records = windows.arrange(
-        data.household_ids.get_indexer(pd.Index(frame["household_id"])).astype(np.int64),
+        frame["household_position"].to_numpy(),
         len(data.household_ids),
         date=windows.days(frame["date"]),
         known=windows.days(frame["known_on"]),
@@ -342,26 +345,29 @@ def _as_dates(day: NDArray[np.int32]) -> pd.DatetimeIndex:
 def _index(
     data: Monitoring, household: NDArray[np.int64], as_of: NDArray[np.int64], dates: pd.DatetimeIndex
 ) -> pd.MultiIndex:
-    return pd.MultiIndex.from_arrays(
-        [data.household_ids[household], dates[as_of]], names=["household_id", "as_of_date"]
+    index = pd.MultiIndex(
+        levels=[data.household_ids, dates],
+        codes=[household, as_of],
+        names=["household_id", "as_of_date"],
+        verify_integrity=False,
     )
+    return index.remove_unused_levels()
 
 
-def _at_risk(data: Monitoring, dates: pd.DatetimeIndex) -> tuple[NDArray[np.int64], NDArray[np.int64], pd.DataFrame]:
-    """Return the rows at risk as positions of household and date, with area, welfare and weight."""
+def _at_risk(
+    data: Monitoring, dates: pd.DatetimeIndex
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return the rows at risk: positions of household, date and version of the registry, and welfare."""
     n_households, n_dates = len(data.household_ids), len(dates)
     household = np.repeat(np.arange(n_households), n_dates)
     as_of = np.tile(np.arange(n_dates), n_households)
-    versions, version = household_version(data, household, as_of, dates)
+    versions, version = data.versions("households"), household_version(data, household, as_of, dates)
     welfare = welfare_on(data, household, as_of, dates)[:, 0]
     there = (version >= 0) & (welfare >= 1)
     if "left_on" in versions:
         left = windows.days(versions["left_on"])[version]
         there &= left >= windows.days(dates)[as_of]
-    household, as_of, version, welfare = household[there], as_of[there], version[there], welfare[there]
-    weight = versions["weight"].to_numpy(dtype=np.float64)[version] if "weight" in versions else np.ones(len(version))
-    area = versions["area_id"].to_numpy()[version]
-    return household, as_of, pd.DataFrame({"area_id": area, "welfare": welfare, "weight": weight})
+    return household[there], as_of[there], version[there], welfare[there]
 
 
 @njit(cache=True, nogil=True)

@@ -104,7 +104,7 @@ def compute(
     ndarray of float64, shape (n_rows, n_features)
         NaN where a value does not exist; see :data:`riskml.features.windows.EVENT_STATS` and its neighbours for when.
     """
-    out = np.full((len(household), len(features)), np.nan, order="F")
+    out = np.empty((len(household), len(features)), order="F")
     position = {feature.name: i for i, feature in enumerate(features)}
     groups: dict[tuple[str, str], list[int]] = {}
     for i, feature in enumerate(features):
@@ -117,7 +117,7 @@ def compute(
         elif kernel == "neighbours":
             out[:, members] = _neighbours(data, chosen, household, as_of, as_of_dates)
         elif kernel != "derived":
-            out[:, members] = _statistics(data, table, kernel, chosen, household, as_of, as_of_dates)
+            _statistics(data, table, kernel, chosen, members, household, as_of, as_of_dates, out)
     for i, feature in enumerate(features):
         if feature.function is not None:
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -147,12 +147,11 @@ def welfare_on(
 
 def household_version(
     data: Monitoring, household: NDArray[np.int64], as_of: NDArray[np.int64], as_of_dates: pd.DatetimeIndex
-) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """Return the registry's versions and, for each row, the position of the one in force (-1: not yet registered)."""
+) -> NDArray[np.int64]:
+    """Return for each row the position in ``data.versions("households")`` of the version in force, -1: none yet."""
     versions = data.versions("households")
-    versions = versions.sort_values(["household_id", "known_on"], kind="stable").reset_index(drop=True)
     records = _arrays(data, versions.assign(date=versions["known_on"]), [])
-    return versions, windows.newest_version(records, household, as_of, windows.days(as_of_dates))
+    return windows.newest_version(records, household, as_of, windows.days(as_of_dates))
 
 
 def rows_behind(
@@ -203,26 +202,33 @@ def _statistics(
     table: str,
     kernel: str,
     features: Sequence[Feature],
+    columns: Sequence[int],
     household: NDArray[np.int64],
     as_of: NDArray[np.int64],
     as_of_dates: pd.DatetimeIndex,
-) -> FloatArray:
+    out: FloatArray,
+) -> None:
+    """Write the values of the features of one table into their columns of ``out``."""
     frame = known_records(data, table)
     assert frame is not None, f"{table} was found available"
     values = list(dict.fromkeys((feature.column, feature.where) for feature in features))
     spans = sorted({_span(feature) for feature in features}, reverse=True)
     edges = np.column_stack([windows.shifted_days(as_of_dates, months) for months in spans])
     requests = np.array(
-        [(values.index((f.column, f.where)), spans.index(_span(f)), _STATS[kernel].index(f.stat)) for f in features],
+        [
+            (values.index((f.column, f.where)), spans.index(_span(f)), _STATS[kernel].index(f.stat), column)
+            for f, column in zip(features, columns, strict=True)
+        ],
         dtype=np.int64,
     )
     records = _arrays(data, frame, values)
     rows = household, as_of, windows.days(as_of_dates)
     if kernel == "event":
-        return windows.event_statistics(records, *rows, edges, requests)
-    if kernel == "spell":
-        return windows.spell_statistics(records, *rows, edges, requests)
-    return windows.roster_statistics(records, *rows, edges, requests, np.array([f.ages for f in features]))
+        windows.event_statistics(records, *rows, edges, requests, out)
+    elif kernel == "spell":
+        windows.spell_statistics(records, *rows, edges, requests, out)
+    else:
+        windows.roster_statistics(records, *rows, edges, requests, np.array([f.ages for f in features]), out)
 
 
 def _span(feature: Feature) -> float:
@@ -235,12 +241,11 @@ def _arrays(
     data: Monitoring, frame: pd.DataFrame, values: Sequence[tuple[str | None, tuple[Condition, ...]]]
 ) -> windows.Records:
     """Return the kernel's arrays of a table with one value column per (column, conditions)."""
-    household = data.household_ids.get_indexer(pd.Index(frame["household_id"])).astype(np.int64)
     matrix = np.empty((len(frame), len(values)))
     for i, (column, where) in enumerate(values):
         matrix[:, i] = _value(frame, column, where)
     return windows.arrange(
-        household,
+        frame["household_position"].to_numpy(),
         len(data.household_ids),
         date=windows.days(frame["start"] if "start" in frame else frame["date"]),
         known=windows.days(frame["known_on"]),
@@ -274,7 +279,7 @@ def _neighbours(
     everyone = np.repeat(np.arange(n_households), n_dates), np.tile(np.arange(n_dates), n_households)
     now = welfare_on(data, *everyone, as_of_dates)[:, 0].reshape(n_households, n_dates)
     before = welfare_on(data, *everyone, as_of_dates - pd.DateOffset(months=12))[:, 0].reshape(n_households, n_dates)
-    versions, version = household_version(data, *everyone, as_of_dates)
+    versions, version = data.versions("households"), household_version(data, *everyone, as_of_dates)
     codes, _ = pd.factorize(versions["area_id"], sort=True)
     area = np.where(version >= 0, codes[version], -1).reshape(n_households, n_dates)
     signals = {

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from riskml.findings import DataRefused
 from riskml.tables.contract import TABLES
-from riskml.tables.validation import row_codes, typed_tables
+from riskml.tables.keys import row_codes, row_order
+from riskml.tables.validation import typed_tables
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,28 +73,26 @@ class Monitoring:
                 f"welfare_months and max_age_months must be at least 1, not {self.welfare_months}, {months}"
             )
         extract_on = None if self.extract_on is None else pd.Timestamp(self.extract_on).normalize()
-        typed, left_out = typed_tables(self.tables, extract_on=extract_on)
-        object.__setattr__(self, "tables", typed)
+        typed = typed_tables(self.tables, extract_on=extract_on)
+        object.__setattr__(self, "tables", typed.tables)
         object.__setattr__(self, "max_age_months", months)
-        object.__setattr__(self, "extract_on", extract_on or _newest_known(typed))
-        object.__setattr__(self, "notes", tuple(dict.fromkeys([*self.notes, *left_out])))
+        object.__setattr__(self, "extract_on", extract_on or _newest_known(typed.tables))
+        object.__setattr__(self, "notes", tuple(dict.fromkeys([*self.notes, *typed.notes])))
+        self._cache["typed"] = typed
         findings = line_findings(self)
         if findings:
             raise DataRefused(findings)
 
     def __repr__(self) -> str:
-        n_households = self.tables["households"]["household_id"].nunique()
         return (
-            f"Monitoring({n_households:,} households, tables {', '.join(self.tables)}, "
+            f"Monitoring({len(self.household_ids):,} households, tables {', '.join(self.tables)}, "
             f"extract_on {self.extract_on.date()})"
         )
 
     @property
     def household_ids(self) -> pd.Index:
         """The households ever registered, each once, sorted."""
-        if "household_ids" not in self._cache:
-            self._cache["household_ids"] = pd.Index(self.tables["households"]["household_id"].unique()).sort_values()
-        return self._cache["household_ids"]
+        return self._cache["typed"].household_ids
 
     def versions(self, name: str) -> pd.DataFrame:
         """Return the versions of a table's records, each with the day the next one took its place.
@@ -112,8 +112,9 @@ class Monitoring:
         -------
         DataFrame
             The table's columns without ``withdrawn`` and ``end_known_on``, with ``superseded_on``
-            (``datetime64[s]``, ``NaT`` for the newest version); sorted by ``household_id``, then ``date`` or
-            ``start``, then ``known_on``. It is kept for the next call: copy it before changing it.
+            (``datetime64[s]``, ``NaT`` for the newest version) and ``household_position`` (int64, in
+            ``household_ids``); sorted by ``household_id``, then ``date`` or ``start``, then ``known_on``. It is kept
+            for the next call: copy it before changing it.
 
         Raises
         ------
@@ -130,7 +131,9 @@ class Monitoring:
         if name == "lines" or name not in self.tables:
             raise KeyError(f"{name!r} has no versions; the data have {', '.join(self.tables)} (lines aside)")
         if name not in self._cache:
-            versions = _superseded(self.tables[name], TABLES[name].key)
+            typed = self._cache["typed"]
+            frame = self.tables[name].assign(household_position=typed.household[name])
+            versions = _superseded(frame, TABLES[name].key, typed.repeated[name])
             if name == "disasters":
                 versions = _spread(versions, self.versions("households"))
             self._cache[name] = _sorted(versions, TABLES[name].key)
@@ -268,15 +271,20 @@ def _rows_known_by(frame: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     return rows
 
 
-def _superseded(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
-    """Versions with ``superseded_on``, late ends split off, withdrawn ones applied and dropped."""
+def _superseded(frame: pd.DataFrame, key: tuple[str, ...], repeated: NDArray[np.int64]) -> pd.DataFrame:
+    """Versions with ``superseded_on``, late ends split off, withdrawn ones applied and dropped.
+
+    ``repeated`` are the rows that share their key with another row.
+    """
     known_on = frame["known_on"].to_numpy()
-    record = row_codes(frame, key)
-    order = np.lexsort((known_on, record))
-    replaced = record[order][1:] == record[order][:-1]
+    record = row_codes(frame.iloc[repeated], key)
+    order = np.lexsort((known_on[repeated], record))
+    replaced, rows = record[order][1:] == record[order][:-1], repeated[order]
     superseded_on = np.full(len(frame), np.datetime64("NaT"), "datetime64[s]")
-    superseded_on[order[:-1][replaced]] = known_on[order[1:][replaced]]
-    versions = frame.assign(superseded_on=superseded_on)[~(frame["withdrawn"] == 1)]
+    superseded_on[rows[:-1][replaced]] = known_on[rows[1:][replaced]]
+    versions = frame.assign(superseded_on=superseded_on)
+    withdrawn = versions["withdrawn"] == 1
+    versions = versions[~withdrawn] if withdrawn.any() else versions
     if "end_known_on" in versions:
         versions = _late_ends(versions).drop(columns="end_known_on")
     return versions.drop(columns="withdrawn")
@@ -285,6 +293,8 @@ def _superseded(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
 def _late_ends(versions: pd.DataFrame) -> pd.DataFrame:
     """Turn each version whose end was learned later into two: without the end, then with it."""
     late = versions["end_known_on"] > versions["known_on"]
+    if not late.any():
+        return versions
     # A version replaced before its end was learned never shows that end: the later row says all.
     shown = late & ~(versions["superseded_on"] <= versions["end_known_on"])
     ended = versions[shown].assign(known_on=versions.loc[shown, "end_known_on"])
@@ -303,6 +313,8 @@ def _spread(disasters: pd.DataFrame, households: pd.DataFrame) -> pd.DataFrame:
     codes = households["area_id"].to_numpy(dtype=object)
     hit = disasters["area_id"].to_numpy(dtype=object)
     whole_area = hit != ""
+    if not whole_area.any():
+        return disasters
     first = np.searchsorted(codes, hit[whole_area], side="left")
     # No area code contains the last character of Unicode, so this ends behind every code with the prefix.
     last = np.searchsorted(codes, hit[whole_area] + "\U0010ffff", side="right")
@@ -313,23 +325,23 @@ def _spread(disasters: pd.DataFrame, households: pd.DataFrame) -> pd.DataFrame:
     # A correction of the record, or a move later on, does not change who was hit.
     told = disasters.groupby(["area_id", "record_id"])["known_on"].transform("min").to_numpy()[rows]
     there = (lived["first"] | (lived["known_on"] <= told)) & ~(lived["next_known"] <= told)
-    spread = disasters.iloc[rows].assign(household_id=lived["household_id"].to_numpy())[there.to_numpy()]
+    who = {name: lived[name].array for name in ("household_id", "household_position")}
+    spread = disasters.iloc[rows].assign(**who)[there.to_numpy()]
     return pd.concat([disasters[~whole_area], spread], ignore_index=True)
 
 
 def _sorted(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     """Sort by household, then day, then ``known_on``; the rest of the key settles what is left."""
     day = next((column for column in ("date", "start") if column in versions), "known_on")
-    household = pd.factorize(versions["household_id"], sort=True)[0]
-    columns = [versions["known_on"].to_numpy(), versions[day].to_numpy(), household]
-    order = np.lexsort(columns)
-    tied = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for values in columns:
-        tied &= values[order[1:]] == values[order[:-1]]
+    days = (versions[column].to_numpy().astype("datetime64[D]").astype(np.int64) for column in (day, "known_on"))
+    place = row_order(versions["household_position"].to_numpy(), *days)
+    order = np.argsort(place, kind="stable")
+    tied = place[order[1:]] == place[order[:-1]]
     positions = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
     if len(positions):
         rows = order[positions]
         rest = [versions[column].iloc[rows] for column in reversed(key) if column not in ("household_id", day)]
         ranks = [pd.factorize(values, sort=True)[0] for values in rest]
-        order[positions] = rows[np.lexsort([*ranks, *(values[rows] for values in columns)])]
-    return versions.iloc[order].reset_index(drop=True)
+        order[positions] = rows[np.lexsort([*ranks, place[rows]])]
+    in_order = (order[1:] > order[:-1]).all()
+    return (versions if in_order else versions.iloc[order]).reset_index(drop=True)

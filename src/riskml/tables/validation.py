@@ -6,14 +6,17 @@ import datetime
 import decimal
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from riskml.causes import CAUSES
 from riskml.findings import DataRefused, Finding
 from riskml.tables.contract import TABLES, Column, Table
+from riskml.tables.keys import arrow_text, household_positions, repeated_rows, row_codes
 
 #: Rule -> message in English and Chinese. ``{where}`` is table.column, ``{first}`` the first case.
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -184,9 +187,22 @@ _ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
 _FIRST_DAY, _LAST_DAY = np.datetime64("1900-01-01", "s"), np.datetime64("2200-12-31", "s")
 
 
-def typed_tables(
-    tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None
-) -> tuple[dict[str, pd.DataFrame], list[str]]:
+class TypedTables(NamedTuple):
+    """Tables as the contract says, and what was learned about their rows on the way.
+
+    ``household_ids`` are the households ever registered, each once, sorted; ``household`` holds the position among
+    them of each row of a table (-1: a disaster of an area), ``repeated`` the rows that share their key with another
+    row, and ``notes`` the columns that were left out because they are neither in the contract nor numeric.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    notes: list[str]
+    household_ids: pd.Index
+    household: dict[str, NDArray[np.int64]]
+    repeated: dict[str, NDArray[np.int64]]
+
+
+def typed_tables(tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None) -> TypedTables:
     """Return the tables typed as the contract says, or refuse them with all findings at once.
 
     Ids and text are ``str`` afterwards (missing ``""``), dates ``datetime64[s]`` cut to the day (missing ``NaT``), the
@@ -203,10 +219,8 @@ def typed_tables(
 
     Returns
     -------
-    typed : dict of str to DataFrame
-        Typed copies.
-    notes : list of str
-        Columns that were left out because they are neither in the contract nor numeric.
+    TypedTables
+        Typed copies, and what is known of their rows.
 
     Raises
     ------
@@ -224,28 +238,25 @@ def typed_tables(
     """
     findings = list(_table_findings(tables))
     refused = {finding.table for finding in findings}
-    typed, notes = {}, []
+    typed = TypedTables({}, [], pd.Index([], dtype=str), {}, {})
     for table in (table for name, table in TABLES.items() if name in tables and name not in refused):
-        typed[table.name], unread = _typed_table(table, tables[table.name], findings)
-        notes += _left_out(table.name, tables[table.name], typed[table.name])
-        findings += _cell_findings(table, typed[table.name], unread)
-        findings += _order_findings(table, typed[table.name], extract_on)
-        findings += _version_findings(table, typed[table.name], unread)
+        frame, unread = _typed_table(table, tables[table.name], findings)
+        if table.name == "households":
+            typed = typed._replace(household_ids=pd.Index(frame["household_id"].unique()).sort_values())
+        typed.tables[table.name] = frame
+        typed.notes.extend(_left_out(table.name, tables[table.name], frame))
+        typed.household[table.name] = _households_of(table.name, typed)
+        # A score and an amount of money may hold for the same area and day.
+        keyed = frame.assign(unit=frame["unit"] == "score") if table.kind == "lines" else frame
+        key = (*table.key, "unit") if table.kind == "lines" else table.key
+        typed.repeated[table.name] = repeated_rows(keyed, key, typed.household[table.name])
+        findings += _cell_findings(table, frame, unread)
+        findings += _order_findings(table, frame, extract_on)
+        findings += _version_findings(table, keyed, key, typed.repeated[table.name], unread)
         findings += _household_findings(table.name, typed)
     if findings:
         raise DataRefused(findings)
-    return typed, notes
-
-
-def row_codes(frame: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
-    """Return one whole number a row, equal exactly where all ``columns`` are equal."""
-    codes = np.zeros(len(frame), dtype=np.int64)
-    for column in columns:
-        part, values = pd.factorize(frame[column])
-        if codes.max(initial=0) > (2**62) // max(len(values), 1):
-            codes = pd.factorize(codes)[0].astype(np.int64)
-        codes = codes * max(len(values), 1) + part
-    return codes
+    return typed
 
 
 def finding(
@@ -344,7 +355,7 @@ def _left_out(table: str, raw: pd.DataFrame, typed: pd.DataFrame) -> list[str]:
 
 def _missing(column: Column, n_rows: int) -> Any:
     if column.kind == "id":
-        return pd.Series([""] * n_rows, dtype=str)
+        return pd.Series("", index=range(n_rows), dtype=str)
     return np.full(n_rows, np.datetime64("NaT"), "datetime64[s]") if column.kind == "date" else np.full(n_rows, np.nan)
 
 
@@ -360,9 +371,10 @@ def _text(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
 
 def _id(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
     text, unread, _ = _text(values)
-    codes, distinct = pd.factorize(text)
-    remains = pd.Series(distinct, dtype=str).str.fullmatch(_NUMBER_REMAINS).to_numpy(dtype=bool)
-    return text, unread | remains[codes], "id_is_number"
+    dotted = pc.match_substring(arrow_text(text), ".").to_numpy(zero_copy_only=False)
+    remains = np.zeros(len(text), dtype=bool)
+    remains[dotted] = text[dotted].str.fullmatch(_NUMBER_REMAINS)
+    return text, unread | remains, "id_is_number"
 
 
 def _date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
@@ -480,24 +492,33 @@ def _order_findings(table: Table, frame: pd.DataFrame, extract_on: pd.Timestamp 
                 yield from found("after_extract", table.name, column, frame, later, extract_on=extract_on.date())
 
 
-def _version_findings(table: Table, frame: pd.DataFrame, unread: dict[str, np.ndarray]) -> Iterator[Finding]:
-    # A score and an amount of money may hold for the same area and day.
-    versions = frame.assign(unit=frame["unit"] == "score") if table.kind == "lines" else frame
-    key = (*table.key, "unit") if table.kind == "lines" else table.key
-    same = pd.Series(row_codes(versions, (*key, "known_on"))).duplicated().to_numpy()
+def _version_findings(
+    table: Table,
+    frame: pd.DataFrame,
+    key: tuple[str, ...],
+    repeated: NDArray[np.int64],
+    unread: dict[str, np.ndarray],
+) -> Iterator[Finding]:
+    same = np.zeros(len(frame), dtype=bool)
+    same[repeated] = pd.Series(row_codes(frame.iloc[repeated], (*key, "known_on"))).duplicated().to_numpy()
     readable = ~np.logical_or.reduce([unread[name] for name in (*table.key, "known_on")])
     yield from found("duplicate_key", table.name, ", ".join(table.key), frame, same & readable)
 
 
-def _household_findings(name: str, typed: dict[str, pd.DataFrame]) -> Iterator[Finding]:
-    frame = typed[name]
+def _households_of(name: str, typed: TypedTables) -> NDArray[np.int64]:
+    if name == "lines":
+        return np.full(len(typed.tables[name]), -1)
+    return household_positions(typed.tables[name]["household_id"], typed.household_ids)
+
+
+def _household_findings(name: str, typed: TypedTables) -> Iterator[Finding]:
+    frame = typed.tables[name]
     if name == "disasters":
         both_or_none = (frame["household_id"] == "") == (frame["area_id"] == "")
         yield from found("household_or_area", name, "household_id", frame, both_or_none)
-    if name not in ("households", "lines") and "households" in typed:
-        ids = frame["household_id"]
-        # isin on a text column takes seconds per million rows, an index does not.
-        kept = typed["households"]["withdrawn"] != 1
-        registered = pd.Index(typed["households"].loc[kept, "household_id"].unique())
-        unknown = (ids != "") & (registered.get_indexer(ids) < 0)
+    if name not in ("households", "lines") and "households" in typed.tables:
+        kept = np.zeros(len(typed.household_ids) + 1, dtype=bool)  # the last stands for -1
+        kept[typed.household["households"][typed.tables["households"]["withdrawn"] != 1]] = True
+        unknown = ~kept[typed.household[name]]
+        unknown &= (frame["household_id"] != "").to_numpy(dtype=bool) if unknown.any() else unknown
         yield from found("unknown_household", name, "household_id", frame, unknown)

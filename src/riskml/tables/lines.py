@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Amounts of a year in an amount of the unit. A year has 365 days, as in the international daily lines.
 _A_YEAR = {"person_year": 1.0, "person_month": 12.0, "person_day": 365.0, "score": 1.0}
+#: Tables that say where a household lives, how many share an amount, and what the line is.
+_MEASURING = {"households", "members", "lines", "incomes", "welfare"}
 _SOURCES = ("wage", "business", "property", "transfers", "private")
 _NEVER = np.iinfo(np.int64).max
 
@@ -362,6 +364,10 @@ def _divisors(data: Monitoring, table: str) -> tuple[np.ndarray, np.ndarray]:
                 day = versions["date"]
             else:
                 day = known_on.where(~(versions["end"] < known_on), versions["end"])
+            if _MEASURING & set(data.overwritten):
+                # What measures is known on the extract only; no day up to it can be asked, so nothing shows early.
+                known_on = known_on.where(known_on > data.extract_on, data.extract_on)
+                versions = versions.assign(known_on=known_on)
             area = _households_known(data, household, known_on)["area_id"]
             line = line_amounts(data.tables["lines"], area, day, known_by=known_on, score=kind == "score")
             units = np.ones(len(versions)) if kind == "score" else _units(data, versions, day)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -185,7 +185,7 @@ _FIRST_DAY, _LAST_DAY = np.datetime64("1900-01-01", "s"), np.datetime64("2200-12
 
 
 def typed_tables(
-    tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None
+    tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None, found_before: Sequence[Finding] = ()
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the tables typed as the contract says, or refuse them with all findings at once.
 
@@ -200,6 +200,8 @@ def typed_tables(
         Raw tables by their name in :data:`riskml.tables.contract.TABLES`.
     extract_on : Timestamp, optional
         Day of the extract; nothing may be known later.
+    found_before : sequence of Finding, optional
+        What was already found wrong, to be told with the rest; the cells of those tables are not looked at.
 
     Returns
     -------
@@ -222,7 +224,7 @@ def typed_tables(
     ...     [found.rule for found in refusal.findings]
     ['missing_table', 'missing_table', 'id_is_number', 'not_a_date', 'not_positive']
     """
-    findings = list(_table_findings(tables))
+    findings = [*found_before, *_table_findings(tables)]
     refused = {finding.table for finding in findings}
     typed, notes = {}, []
     for table in (table for name, table in TABLES.items() if name in tables and name not in refused):
@@ -241,7 +243,7 @@ def row_codes(frame: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
     """Return one whole number a row, equal exactly where all ``columns`` are equal."""
     codes = np.zeros(len(frame), dtype=np.int64)
     for column in columns:
-        part, values = pd.factorize(frame[column])
+        part, values = pd.factorize(frame[column], use_na_sentinel=False)
         if codes.max(initial=0) > (2**62) // max(len(values), 1):
             codes = pd.factorize(codes)[0].astype(np.int64)
         codes = codes * max(len(values), 1) + part
@@ -365,7 +367,8 @@ def _id(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
     return text, unread | remains[codes], "id_is_number"
 
 
-def _date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
+def read_date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return days, the rows that hold something else, and the rule that says so."""
     present = values.notna().to_numpy(dtype=bool)
     if pd.api.types.is_datetime64_dtype(values.dtype):
         return values.to_numpy().astype("datetime64[D]").astype("datetime64[s]"), np.zeros_like(present), "not_a_date"
@@ -408,7 +411,7 @@ def _are(values: pd.Series, *kinds: type) -> np.ndarray:
 _READERS: dict[str, Callable[[pd.Series], tuple[Any, np.ndarray, str]]] = {
     "id": _id,
     "text": _text,
-    "date": _date,
+    "date": read_date,
     "amount": _number,
     "number": _number,
     "flag": _number,

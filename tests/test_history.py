@@ -221,29 +221,10 @@ def test_a_registry_row_becomes_a_version_for_every_day_on_which_it_was_filled_i
     assert len(at_risk) == 3
 
 
-def entered_after(lag: int, tables: Tables) -> Tables:
-    """Return the newest version of every record, with everything entered the same number of days after it happened."""
-    entered = {"lines": tables["lines"]}
-    for name in ("households", "members", "incomes", "medical", "employment", "assistance", "housing"):
-        frame = tables[name].sort_values("known_on", kind="stable")
-        frame = frame.drop_duplicates(list(rk.tables.contract.TABLES[name].key), keep="last")
-        if name == "households":
-            frame["known_on"] = pd.Timestamp("2019-01-01")
-            frame["lifted_on"] = frame["left_on"] = pd.NaT
-        else:
-            frame["known_on"] = frame["date" if "date" in frame else "start"] + pd.Timedelta(days=lag)
-        if "end" in frame:
-            learned = (frame["end"] + pd.Timedelta(days=lag)).where(lambda day: day <= EXTRACT, EXTRACT)
-            frame["end_known_on"] = learned.where((learned > frame["known_on"]) & frame["end"].notna())
-        frame = frame[frame["known_on"] <= EXTRACT]
-        entered[name] = frame.assign(withdrawn=0.0).reset_index(drop=True)
-    return entered
-
-
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 100_000))
 def test_a_true_assumption_gives_the_features_of_the_true_history_bit_for_bit(seed: int) -> None:
-    history = entered_after(LAG, worlds.random_tables(seed, n_households=30))
+    history = worlds.entered_after(LAG, worlds.random_tables(seed, n_households=6, n_worlds=20), EXTRACT)
     names = [name for name in history if name not in ("lines", "households")]
     kept = {
         name: frame.drop(columns=["known_on", "end_known_on"], errors="ignore") if name in names else frame

@@ -133,7 +133,7 @@ def audit_lines(audited: pd.DataFrame) -> list[str]:
     for verdict, said in verdicts.items():
         for reason, features in audited[audited["verdict"] == verdict].groupby(remark, sort=False)["feature"]:
             names = ", ".join(features[:5]) + (", ..." if len(features) > 5 else "")
-            lines.append(f"{said} ({len(features)}): " + (f"{reason} [{names}]" if reason else names))
+            lines.append(f"{said} ({len(features)}): " + (f"{reason!s} [{names}]" if reason else names))
     return lines
 
 

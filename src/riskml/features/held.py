@@ -48,6 +48,7 @@ def tables_held(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
     found: dict[int, tuple[str, Any]] = {}
 
     def note(name: str, table: Any) -> Any:
+        """Remember a table and leave it in its place."""
         found.setdefault(id(table), (name, table))
         return table
 

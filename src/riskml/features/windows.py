@@ -323,9 +323,11 @@ def _event_kernel(  # type: ignore[no-untyped-def]
                 seen[n_seen] = record
                 n_seen += 1
         for column in range(n_columns):
-            # Welford's update, newest record first, gives every nested window from one pass.
+            # Welford's update, newest record first, gives every nested window from one pass. Values count from the
+            # newest one: the difference of two large amounts is exact, their squares would not be.
             n = 0
             newest = -1
+            base = 0.0
             total = mean = m2 = mean_x = m2_x = co = 0.0
             high = -np.inf
             low = np.inf
@@ -340,16 +342,18 @@ def _event_kernel(  # type: ignore[no-untyped-def]
                         continue
                     if n == 0:
                         newest = record
+                        base = value
                     x = (date[record] - day) / 365.25
-                    step = value - mean
+                    centred = value - base
+                    step = centred - mean
                     step_x = x - mean_x
                     mean += step * inverse[n]
                     mean_x += step_x * inverse[n]
                     n += 1
                     total += value
-                    m2 += step * (value - mean)
+                    m2 += step * (centred - mean)
                     m2_x += step_x * (x - mean_x)
-                    co += step_x * (value - mean)
+                    co += step_x * (centred - mean)
                     high = max(high, value)
                     low = min(low, value)
                 for request in range(pointer[column * n_windows + window], pointer[column * n_windows + window + 1]):
@@ -361,7 +365,7 @@ def _event_kernel(  # type: ignore[no-untyped-def]
                         result = total
                     elif n > 0:
                         if kind == 2:
-                            result = mean
+                            result = base + mean
                         elif kind == 3:
                             result = high
                         elif kind == 4:

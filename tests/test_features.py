@@ -119,10 +119,65 @@ def test_a_derived_feature_must_come_after_its_inputs() -> None:
         expand((Derived("twice", np.add, ("housing_grade", "housing_grade")), Latest("housing", "grade")))
 
 
+def bills_to_income(known: dict[str, pd.DataFrame], as_of_date: pd.Timestamp) -> pd.Series:
+    """Bills of the last hundred days over the income of the newest month, in lines a year both."""
+    recent = known["medical"][known["medical"]["date"] >= as_of_date - pd.Timedelta(days=100)]
+    newest = known["welfare"].drop_duplicates("household_id", keep="last").set_index("household_id")["welfare"]
+    return recent.groupby("household_id")["out_of_pocket"].sum() / newest
+
+
+def test_a_plain_function_over_known_records_equals_the_reference() -> None:
+    tables = worlds.random_tables(5, n_households=6, n_worlds=20)
+    own = rk.Custom("own", bills_to_income, tables=("medical", "welfare"))
+    half = Derived("half", lambda own: own / 2, ("own",))
+    X = rk.feature_table(rk.Monitoring(tables), DATES, features=(own, half))
+    told = reference.as_dicts(tables)
+    for (household, day), value in X["own"].items():
+        rows = reference.known_rows(told, "incomes", household, day)
+        incomes = [(row["date"], row["known_on"], reference.welfare(told, household, row)) for row in rows]
+        newest = max(entry for entry in incomes if not np.isnan(entry[2]))[2]
+        bills = [
+            reference.in_lines(told, "medical", row, household, "out_of_pocket")
+            for row in reference.known_rows(told, "medical", household, day)
+            if row["date"] >= day - pd.Timedelta(days=100)
+        ]
+        expected = np.nansum(bills) / newest if bills else np.nan
+        assert value == pytest.approx(expected, rel=1e-9, nan_ok=True)
+    assert X["own"].notna().sum() > 20
+    np.testing.assert_array_equal(X["half"], X["own"] / 2)
+
+
+WRONG_ANSWERS = {
+    "a frame": (lambda known, day: known["medical"], "must return a Series of numbers, not DataFrame"),
+    "texts": (lambda known, day: known["medical"].set_index("household_id")["record_id"], "not a Series of str"),
+    "row numbers": (lambda known, day: known["medical"]["cost"], "must be indexed by household_id.* 0 is no household"),
+    "several a household": (
+        lambda known, day: known["medical"].set_index("household_id")["cost"],
+        r"indexed by household_id, each once; '\d+' is there twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", WRONG_ANSWERS)
+def test_a_function_that_does_not_answer_by_household_is_refused(answer: str) -> None:
+    function, said = WRONG_ANSWERS[answer]
+    own = rk.Custom("own", function, tables=("medical",))
+    with pytest.raises(ValueError, match=said):
+        rk.feature_table(rk.Monitoring(worlds.random_tables(1)), DATES, features=(own,))
+
+
+@pytest.mark.parametrize("tables", [(), ("lines",), ("medicals",)])
+def test_a_function_must_name_tables_with_records_of_households(tables: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="tables of feature 'own' must be some of households, members"):
+        expand((rk.Custom("own", bills_to_income, tables=tables),))
+
+
 def test_features_of_absent_tables_are_left_out() -> None:
     tables = worlds.random_tables(1)
     del tables["medical"]
-    columns = available(rk.Monitoring(tables), rk.STANDARD)
+    own = rk.Custom("own", bills_to_income, tables=("medical", "welfare"))
+    columns = available(rk.Monitoring(tables), (*rk.STANDARD, own))
+    assert "own" not in {c.name for c in columns}
     assert not {c.name for c in columns} & set(rk.feature_dictionary().query("table == 'medical'")["name"])
 
 

@@ -286,7 +286,7 @@ def test_the_command_refuses_with_exit_code_3_and_check_says_what_is_declared(
     assert main(["check", where, "--json"]) == 0
     findings = {found["rule"]: found for found in json.loads(capsys.readouterr().out)["findings"]}
     assert findings["no_history"]["table"] == "members"
-    assert "登记 之后 2 天" in findings["assumption"]["message_zh"]
+    assert "于“登记”所载日期之后 2 天得知" in findings["assumption"]["message_zh"]
     monkeypatch.setenv("RISKML_LANG", "zh")
     assert main(["check", where]) == 0
     assert "members 的行会被就地覆盖" in capsys.readouterr().out
@@ -304,8 +304,8 @@ def test_with_an_assumption_the_command_goes_on_and_the_card_says_so(
     assert [each["en"].partition(":")[0] for each in card["data"]["assumptions"]] == ["members", "medical"]
     text = card_text(card)
     assert "## Assumptions" in text
-    assert "is assumed known on start, and end likewise" in text
-    assert "假定各行以 2022-12-31 的内容,于 start 当日得知,end 亦同" in text
+    assert "is assumed known on the day in 'start', and end likewise" in text
+    assert "假定各行以 2022-12-31 的内容,于“start”所载日期得知,end 亦同" in text
     assert "## Assumptions" not in card_text(model_card(model, data=rk.Monitoring(county_entered())))
 
 

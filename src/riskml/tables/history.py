@@ -206,8 +206,8 @@ def _registry_versions(frame: pd.DataFrame, later: dict[str, pd.Series]) -> pd.D
 
 
 def _in_words(name: str, column: str, days: int, extract_on: pd.Timestamp, overwritten: bool) -> tuple[str, str]:
-    when_en = f"{days} days after {column}" if days else f"on {column}"
-    when_zh = f"{column} 之后 {days} 天" if days else f"{column} 当日"
+    when_en = f"{days} days after the day in '{column}'" if days else f"on the day in '{column}'"
+    when_zh = f"“{column}”所载日期之后 {days} 天" if days else f"“{column}”所载日期"
     dates = _LATER.get(TABLES[name].kind, ())
     dates_en = f", and {' or '.join(dates)} likewise" if dates else ""
     dates_zh = f",{'、'.join(dates)} 亦同" if dates else ""
@@ -222,5 +222,5 @@ def _in_words(name: str, column: str, days: int, extract_on: pd.Timestamp, overw
     return (
         f"{name}: {why_en}. Each row, as it reads on {extract_on:%Y-%m-%d}, is assumed known {when_en}{dates_en}."
         + risk_en,
-        f"{name}:{why_zh}。假定各行以 {extract_on:%Y-%m-%d} 的内容,于 {when_zh}得知{dates_zh}。{risk_zh}",
+        f"{name}:{why_zh}。假定各行以 {extract_on:%Y-%m-%d} 的内容,于{when_zh}得知{dates_zh}。{risk_zh}",
     )

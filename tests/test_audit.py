@@ -266,8 +266,7 @@ def test_no_standard_feature_leaks_and_those_with_late_records_pass() -> None:
 
 
 def test_on_a_date_after_all_news_nothing_can_be_told() -> None:
-    end = MEDICAL["known_on"].max() + pd.Timedelta(days=1)
-    verdict = rk.audit_features(DATA, [custom(costliest_patient)], [end]).loc[0]
+    verdict = rk.audit_features(DATA.known_by(DATES[1]), [custom(costliest_patient)], DATES[1:]).loc[0]
     assert verdict["verdict"] == "cannot tell"
     assert "ask earlier dates" in verdict["remark_en"]
     assert verdict["known_after"] == 0

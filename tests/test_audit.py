@@ -93,6 +93,21 @@ def with_a_helper() -> Callable:
     return lambda known, as_of_date: sums(helper())
 
 
+def with_a_memory() -> Callable:
+    @functools.lru_cache
+    def spread() -> float:
+        return MEDICAL["out_of_pocket"].std()
+
+    return lambda known, as_of_date: sums(known["medical"]) / spread()
+
+
+def with_an_attribute(known: Known, as_of_date: pd.Timestamp) -> pd.Series:
+    return sums(known["medical"]) / with_an_attribute.bills["out_of_pocket"].mean()  # type: ignore[attr-defined]
+
+
+with_an_attribute.bills = MEDICAL  # type: ignore[attr-defined]
+
+
 class Lookup:
     """An object that brings its table along."""
 
@@ -125,6 +140,8 @@ CHEATS = {
     "a table as a default argument": with_a_default(),
     "a table in a partial": with_a_partial(),
     "a table in a helper's reach": with_a_helper(),
+    "a spread that was remembered": with_a_memory(),
+    "a table as an attribute of the function": with_an_attribute,
     "a table in an object": Lookup(MEDICAL),
     "a table behind a method": Lookup(MEDICAL).asked,
 }

@@ -35,8 +35,8 @@ def tables_held(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
     Parameters
     ----------
     function : callable
-        Plain function, partial, method or object that can be called; functions it calls by name are followed, those
-        of libraries are not.
+        Plain function, partial, method or object that can be called. Functions it calls by name are followed; those
+        of libraries, and what classes hold, are not.
 
     Yields
     ------
@@ -102,6 +102,8 @@ def _rebuilt(name: str, value: Any, change: Callable[[str, Any], Any], seen: dic
         return types.MethodType(inside(value.__func__, "self"), inside(value.__self__, "self"))
     if isinstance(value, types.FunctionType) and _is_users(value.__module__):
         return _rebuilt_function(value, inside, seen)
+    if callable(value) and isinstance(getattr(value, "__wrapped__", None), types.FunctionType):
+        return inside(value.__wrapped__, "wrapped")  # what lru_cache remembers is asked anew
     if (
         hasattr(value, "__dict__")
         and not isinstance(value, type | types.ModuleType)
@@ -135,6 +137,7 @@ def _rebuilt_function(
             other.cell_contents = inside(cell.cell_contents, name)
     rebuilt.__defaults__ = inside(function.__defaults__, "default")
     rebuilt.__kwdefaults__ = inside(function.__kwdefaults__, "default")
+    rebuilt.__dict__.update({name: inside(part, name) for name, part in vars(function).items()})
     return rebuilt
 
 

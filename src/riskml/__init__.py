@@ -22,6 +22,8 @@ _HOME = {
     "Roster": "features.declarations",
     "Latest": "features.declarations",
     "Derived": "features.declarations",
+    "Custom": "features.declarations",
+    "audit_features": "features.audit",
     "cohort": "features.panel",
     "outcome_labels": "features.panel",
     "training_set": "features.panel",

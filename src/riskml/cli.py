@@ -163,6 +163,15 @@ def _convert(parser: argparse.ArgumentParser) -> None:
 
 def _check(parser: argparse.ArgumentParser) -> None:
     _data(parser)
+    parser.add_argument(
+        "--audit-as-of",
+        type=_date,
+        action="append",
+        default=[],
+        metavar="DATE",
+        help="also audit every feature on this day (may be given again): does it see what was not yet known, and could "
+        "these data have shown it?",
+    )
 
 
 def _train(parser: argparse.ArgumentParser) -> None:

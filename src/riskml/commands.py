@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from riskml.datasets import load_eph, load_malawi, make_monitoring
 from riskml.demo import tell_story
+from riskml.features.audit import audit_features
 from riskml.features.panel import backtest_sets, training_dates, training_set
+from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
 from riskml.model.store import check_fits, load_model, save_model
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
@@ -21,6 +24,7 @@ from riskml.steps import (
     N_CARDS,
     Answer,
     Tell,
+    audit_lines,
     evidence_of,
     features_on,
     figures_text,
@@ -63,7 +67,13 @@ def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
     lines = [*data.notes, *(f"{rule}: {text}" for rule, text in zip(findings["rule"], said, strict=True))]
     if findings.empty:
         lines.append(in_words("nothing odd was found", "未发现异常"))
-    return Answer({"findings": records(findings), "notes": list(data.notes)}, "\n".join(lines))
+    values: dict[str, Any] = {"findings": records(findings), "notes": list(data.notes)}
+    if arguments.audit_as_of:
+        tell(in_words("auditing the features", "正在审查特征"))
+        audited = audit_features(data, (*STANDARD, *data.features), arguments.audit_as_of)
+        values["audit"] = records(audited)
+        lines += ["", in_words("audit of the features:", "特征审查："), *audit_lines(audited)]
+    return Answer(values, "\n".join(lines))
 
 
 def train(arguments: argparse.Namespace, tell: Tell) -> Answer:

@@ -125,6 +125,18 @@ def figures_text(figures: pd.DataFrame) -> str:
     return table.loc[shown["model"].unique(), shown["figure"].unique()].rename_axis(None).to_string()
 
 
+def audit_lines(audited: pd.DataFrame) -> list[str]:
+    """Return an audit of features as text: one line a verdict and its reason, with the features it is on."""
+    verdicts = {"leaks": in_words("leaks", "看到未来"), "cannot tell": in_words("cannot tell", "无法判断"), "ok": "ok"}
+    remark = in_words("remark_en", "remark_zh")
+    lines = []
+    for verdict, said in verdicts.items():
+        for reason, features in audited[audited["verdict"] == verdict].groupby(remark, sort=False)["feature"]:
+            names = ", ".join(features[:5]) + (", ..." if len(features) > 5 else "")
+            lines.append(f"{said} ({len(features)}): " + (f"{reason!s} [{names}]" if reason else names))
+    return lines
+
+
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as plain values: dates as text, missing as None."""
     dates = table.select_dtypes("datetime").columns

@@ -79,6 +79,7 @@ def model_card(
             "extract_on": f"{data.extract_on:%Y-%m-%d}",
             "welfare_months": data.welfare_months,
             "notes": list(data.notes),
+            "assumptions": [{"en": en, "zh": zh} for en, zh in data.assumptions],
         }
     if figures is not None:
         card["figures"] = json.loads(figures.to_json(orient="records", double_precision=10))
@@ -110,6 +111,8 @@ def card_text(card: Mapping[str, Any]) -> str:
     lines += [*_data_lines(card.get("data")), *_figure_lines(card.get("figures"))]
     lines += ["## Limits", "", *(f"- {limit['en']}" for limit in card["limits"]), ""]
     lines += ["## 摘要", "", f"用途：{card['intended_use']['zh']}", "", f"不适用：{card['not_for']['zh']}", ""]
+    assumed = card.get("data", {}).get("assumptions", [])
+    lines += ["假设：", "", *(f"- {each['zh']}" for each in assumed), "", "局限：", ""] if assumed else []
     return "\n".join([*lines, *(f"- {limit['zh']}" for limit in card["limits"]), ""])
 
 
@@ -118,7 +121,11 @@ def _data_lines(data: Mapping[str, Any] | None) -> list[str]:
         return []
     tables = ", ".join(f"{name} ({rows:,})" for name, rows in data["tables"].items())
     said = f"{data['households']:,} households, extract of {data['extract_on']}. Rows: {tables}."
-    return ["## Data", "", said, "", *(f"- {note}" for note in data["notes"]), ""]
+    lines = ["## Data", "", said, "", *(f"- {note}" for note in data["notes"]), ""]
+    assumed = [f"- {each['en']}" for each in data.get("assumptions", [])]
+    if assumed:
+        lines += ["## Assumptions", "", "The figures hold only as far as these do.", "", *assumed, ""]
+    return lines
 
 
 def _figure_lines(figures: list[Mapping[str, Any]] | None) -> list[str]:

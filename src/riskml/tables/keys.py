@@ -105,7 +105,7 @@ def row_codes(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
     """Return one whole number a row, equal exactly where all ``columns`` are equal."""
     codes = np.zeros(len(frame), dtype=np.int64)
     for column in columns:
-        part, values = pd.factorize(frame[column])
+        part, values = pd.factorize(frame[column], use_na_sentinel=False)
         if codes.max(initial=0) > (2**62) // max(len(values), 1):
             codes = pd.factorize(codes)[0].astype(np.int64)
         codes = codes * max(len(values), 1) + part

@@ -128,11 +128,19 @@ def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitorin
             findings += refusal.findings
     if findings:
         raise DataRefused(findings)
+    declared = {name: how for name, how in settings.get("tables", {}).items() if name in tables}
     data = Monitoring(
         tables,
         welfare_months=settings.get("welfare", {}).get("months", 12),
         max_age_months=settings.get("welfare", {}).get("max_age_months"),
         extract_on=settings.get("extract_on"),
+        overwritten=tuple(name for name, how in declared.items() if how.get("overwritten")),
+        assume_known_on={
+            name: (how["assume_known_on"]["column"], how["assume_known_on"].get("days", 0))
+            for name, how in declared.items()
+            if "assume_known_on" in how
+        },
+        assumptions=tuple((en, zh) for en, zh in settings.get("assumptions", [])),
         features=_features(settings.get("features", {}), tables),
         notes=(*notes, *_unread(folder, settings.get("tables", {}))),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -202,7 +202,9 @@ class TypedTables(NamedTuple):
     repeated: dict[str, NDArray[np.int64]]
 
 
-def typed_tables(tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None) -> TypedTables:
+def typed_tables(
+    tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None, found_before: Sequence[Finding] = ()
+) -> TypedTables:
     """Return the tables typed as the contract says, or refuse them with all findings at once.
 
     Ids and text are ``str`` afterwards (missing ``""``), dates ``datetime64[s]`` cut to the day (missing ``NaT``), the
@@ -216,6 +218,8 @@ def typed_tables(tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp
         Raw tables by their name in :data:`riskml.tables.contract.TABLES`.
     extract_on : Timestamp, optional
         Day of the extract; nothing may be known later.
+    found_before : sequence of Finding, optional
+        What was already found wrong, to be told with the rest; the cells of those tables are not looked at.
 
     Returns
     -------
@@ -236,7 +240,7 @@ def typed_tables(tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp
     ...     [found.rule for found in refusal.findings]
     ['missing_table', 'missing_table', 'id_is_number', 'not_a_date', 'not_positive']
     """
-    findings = list(_table_findings(tables))
+    findings = [*found_before, *_table_findings(tables)]
     refused = {finding.table for finding in findings}
     typed = TypedTables({}, [], pd.Index([], dtype=str), {}, {})
     for table in (table for name, table in TABLES.items() if name in tables and name not in refused):
@@ -377,7 +381,8 @@ def _id(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
     return text, unread | remains, "id_is_number"
 
 
-def _date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
+def read_date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return days, the rows that hold something else, and the rule that says so."""
     present = values.notna().to_numpy(dtype=bool)
     if pd.api.types.is_datetime64_dtype(values.dtype):
         return values.to_numpy().astype("datetime64[D]").astype("datetime64[s]"), np.zeros_like(present), "not_a_date"
@@ -420,7 +425,7 @@ def _are(values: pd.Series, *kinds: type) -> np.ndarray:
 _READERS: dict[str, Callable[[pd.Series], tuple[Any, np.ndarray, str]]] = {
     "id": _id,
     "text": _text,
-    "date": _date,
+    "date": read_date,
     "amount": _number,
     "number": _number,
     "flag": _number,

@@ -47,8 +47,8 @@ Way = Callable[[Path], tuple[Callable[[], Any], Callable[[Any], np.ndarray]]]
 def write_tables(n_households: int, folder: Path) -> int:
     """Write the tables of a district for every way; return the number of events.
 
-    ``contract/`` holds the tables as riskml reads them, ordered by household and date, ``shuffled/`` the same without
-    any order, ``lines/`` the events as the rivals get them.
+    ``contract/`` holds the tables as riskml reads them, in the order of households and days, ``shuffled/`` the same
+    without any order, ``lines/`` the events as the rivals get them.
     """
     from riskml import Monitoring
     from riskml.features.records import known_records
@@ -89,20 +89,20 @@ def generated(n_households: int) -> dict[str, pd.DataFrame]:
         n = n_households * n_events
         if name == "incomes":  # one a household and month
             household = np.repeat(np.arange(n_households), n_events)
-            month = np.sort(rng.random((n_households, 60)).argsort(axis=1)[:, :n_events], axis=1).ravel()
+            month = rng.random((n_households, 60)).argsort(axis=1)[:, :n_events].ravel()
             date = np.datetime64("2019-02") + month.astype("timedelta64[M]") - np.timedelta64(1, "D")
         else:
             household, date = rng.integers(0, n_households, n), np.datetime64("2019-01-01") + rng.integers(0, 1826, n)
-            order = np.lexsort([date, household])
-            household, date = household[order], date[order]
-        delay = np.where(rng.random(n) < LATE, rng.integers(0, 396, n), rng.integers(0, 20, n))
-        events = {"household_id": ids[household], "date": date, "known_on": date + delay}
+        known_on = date + np.where(rng.random(n) < LATE, rng.integers(0, 396, n), rng.integers(0, 20, n))
+        order = np.lexsort([known_on, date, household])
+        events = {"household_id": ids[household[order]], "date": date[order], "known_on": known_on[order]}
+        number = np.char.zfill(np.arange(n).astype(str), 8)
         more: dict[str, dict[str, Any]] = {
             "incomes": {"months": 1.0, "units": 3.0},
-            "schooling": {"member_id": np.arange(n).astype(str)},
-            "disasters": {"record_id": np.arange(n).astype(str), "kind": "flood"},
+            "schooling": {"member_id": number},
+            "disasters": {"record_id": number, "kind": "flood"},
         }
-        events |= more.get(name, {"record_id": np.arange(n).astype(str)})
+        events |= more.get(name, {"record_id": number})
         tables[name] = pd.DataFrame({**events, **{column: rng.gamma(2, 300, n) for column in columns}})
     return tables
 
@@ -161,7 +161,10 @@ def by_pandas(folder: Path) -> tuple[Callable[[], Any], Callable[[Any], np.ndarr
                         found[f"{table}_{c}_{stat}_{months}m"] = value
         return pd.DataFrame(found)
 
-    return lambda: [block(day) for day in DATES], _blocks(n_households)
+    def as_array(X: pd.DataFrame) -> np.ndarray:
+        return _blocks(n_households)([X.loc[day] for day in DATES])
+
+    return lambda: pd.concat([block(day) for day in DATES], keys=DATES), as_array
 
 
 def by_duckdb(folder: Path) -> tuple[Callable[[], Any], Callable[[Any], np.ndarray]]:

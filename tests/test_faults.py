@@ -79,7 +79,7 @@ FAULTS = {
     "the latest snapshot is joined whenever it was known": ("features.windows", "if date[record] < day and _visible(known[record], superseded[record], day):", "if superseded[record] == NEVER:"),
     "the window reaches into that of the label": ("features.records", "rows = household, as_of, windows.days(as_of_dates)", "rows = household, as_of, windows.days(as_of_dates + pd.DateOffset(months=3))"),
     "people stay with the household they were entered under by mistake": ("tables.monitoring", "known_on[rows[1:][replaced]]", 'np.where(frame["withdrawn"].to_numpy()[rows[1:][replaced]] == 1, np.datetime64("NaT"), known_on[rows[1:][replaced]])'),
-    "a record that was withdrawn never comes back": ("tables.monitoring", 'withdrawn = versions["withdrawn"] == 1\n', 'withdrawn = (versions["withdrawn"] == 1).groupby(row_codes(frame, key)).transform("max").astype(bool)\n'),
+    "a record that was withdrawn never comes back": ("tables.monitoring", 'withdrawn = versions["withdrawn"] == 1\n', 'withdrawn = (versions["withdrawn"] == 1).groupby(record_codes(table, frame)).transform("max").astype(bool)\n'),
     "moments lose the digits of large amounts": ("features.windows", "base = value", "base = 0.0"),
     "a plain function is shown what was entered on the day itself": ("features.known", 'there = (versions["known_on"] < as_of_date)', 'there = (versions["known_on"] <= as_of_date)'),
     "a plain function is shown corrections made later": ("features.known", '& ~(versions["superseded_on"] < as_of_date)', '& versions["superseded_on"].isna()'),

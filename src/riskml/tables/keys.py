@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,33 +11,65 @@ import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
-
-def arrow_text(values: pd.Series | pd.Index) -> pa.LargeStringArray:
-    """Return text as one Arrow array, without a copy where pandas holds it so."""
-    texts = pa.array(values, type=pa.large_string())
-    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+from riskml.tables.contract import Table
 
 
-def household_positions(household_id: pd.Series, household_ids: pd.Index) -> NDArray[np.int64]:
-    """Return the position of each row's household.
+class RowKeys(NamedTuple):
+    """The households and records of a table's rows, as whole numbers.
+
+    ``household`` is the position of each row's household among :func:`household_ids_of` the registry, -1 where it is
+    not among them; ``repeated`` are the rows, in ascending order, that share the key of their record with another.
+    """
+
+    household: NDArray[np.int64]
+    repeated: NDArray[np.int64]
+
+
+def household_ids_of(households: pd.DataFrame) -> pd.Index:
+    """Return the households of the typed registry, each once, sorted."""
+    return pd.Index(households["household_id"].unique()).sort_values()
+
+
+def row_keys(table: Table, frame: pd.DataFrame, household_ids: pd.Index) -> RowKeys:
+    """Return the households and repeated records of a typed table.
 
     Parameters
     ----------
-    household_id : Series of str, shape (n,)
-        Households of the rows.
+    table : Table
+        The contract of the table.
+    frame : DataFrame
+        Its typed rows.
     household_ids : Index of str
-        Households, each once.
+        The households of the registry, each once.
 
     Returns
     -------
-    ndarray of int64, shape (n,)
-        Positions in ``household_ids``, -1 where the household is not among them.
+    RowKeys
+        Of the rows.
 
     Examples
     --------
-    >>> household_positions(pd.Series(["b", "b", "c"]), pd.Index(["a", "b"])).tolist()
-    [1, 1, -1]
+    >>> from riskml.tables.contract import TABLES
+    >>> checks = pd.DataFrame({"household_id": ["b", "b", "c"], "date": pd.to_datetime(["2024-01-01"] * 3)})
+    >>> keys = row_keys(TABLES["housing"], checks, pd.Index(["a", "b"]))
+    >>> keys.household.tolist(), keys.repeated.tolist()
+    ([1, 1, -1], [0, 1])
     """
+    if "household_id" in frame:
+        household = household_positions(frame["household_id"], household_ids)
+    else:
+        household = np.full(len(frame), -1)
+    # Equal keys have equal fingerprints; the few rows that share one within their household are compared in full.
+    code = household * 2**36 + (_fingerprints(table, frame) >> np.uint64(28)).astype(np.int64)
+    order = np.argsort(code, kind="stable")
+    same = code[order[1:]] == code[order[:-1]]
+    rows = np.sort(order[np.flatnonzero(np.append(same, False) | np.append(False, same))])
+    repeated = pd.Series(record_codes(table, frame.iloc[rows])).duplicated(keep=False).to_numpy()
+    return RowKeys(household, rows[repeated])
+
+
+def household_positions(household_id: pd.Series, household_ids: pd.Index) -> NDArray[np.int64]:
+    """Return the position of each row's household in ``household_ids``, -1 where it is not among them."""
     texts = arrow_text(household_id)
     # Rows of a household mostly stand together: each run of rows is looked up once.
     starts = np.ones(len(texts), dtype=bool)
@@ -48,43 +79,15 @@ def household_positions(household_id: pd.Series, household_ids: pd.Index) -> NDA
     return np.repeat(found, np.diff(np.append(np.flatnonzero(starts), len(texts))))
 
 
-def repeated_rows(frame: pd.DataFrame, columns: Sequence[str], household: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows that share the values of some columns with another row.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Typed rows; the columns hold text, dates or truth values.
-    columns : sequence of str
-        Columns compared.
-    household : ndarray of int64, shape (n,)
-        Positions of the rows' households, which stand for ``household_id`` (-1: not known which).
-
-    Returns
-    -------
-    ndarray of int64
-        Positions of the rows, ascending.
-
-    Examples
-    --------
-    >>> bills = pd.DataFrame({"household_id": ["a", "b", "a"], "record_id": ["1", "1", "1"]})
-    >>> repeated_rows(bills, ("household_id", "record_id"), np.array([0, 1, 0])).tolist()
-    [0, 2]
-    """
-    # Equal rows have equal fingerprints; the few that share one with a row of their household are compared in full.
-    fingerprint = np.zeros(len(frame), dtype=np.uint64)
-    for column in columns:
-        if frame[column].dtype.kind in "Mb":
-            _mix_numbers(frame[column].to_numpy().astype(np.int64), fingerprint)
-        elif column != "household_id":
-            texts = arrow_text(frame[column])
-            _, offsets, letters = texts.buffers()
-            _mix_texts(np.frombuffer(offsets, np.int64)[texts.offset :], np.frombuffer(letters, np.uint8), fingerprint)
-    code = household * 2**36 + (fingerprint >> np.uint64(28)).astype(np.int64)
-    order = np.argsort(code, kind="stable")
-    same = code[order[1:]] == code[order[:-1]]
-    rows = np.sort(order[np.flatnonzero(np.append(same, False) | np.append(False, same))])
-    return rows[pd.Series(row_codes(frame.iloc[rows], columns)).duplicated(keep=False).to_numpy()]
+def record_codes(table: Table, frame: pd.DataFrame, *more: str) -> NDArray[np.int64]:
+    """Return one whole number a row, equal exactly where the record's key and the columns ``more`` are equal."""
+    codes = np.zeros(len(frame), dtype=np.int64)
+    for values in [*_key_columns(table, frame), *(frame[column] for column in more)]:
+        part, distinct = pd.factorize(values, use_na_sentinel=False)
+        if codes.max(initial=0) > (2**62) // max(len(distinct), 1):
+            codes = pd.factorize(codes)[0].astype(np.int64)
+        codes = codes * max(len(distinct), 1) + part
+    return codes
 
 
 def row_order(household: NDArray[np.int64], *days: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -101,15 +104,34 @@ def row_order(household: NDArray[np.int64], *days: NDArray[np.int64]) -> NDArray
     return household
 
 
-def row_codes(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
-    """Return one whole number a row, equal exactly where all ``columns`` are equal."""
-    codes = np.zeros(len(frame), dtype=np.int64)
-    for column in columns:
-        part, values = pd.factorize(frame[column], use_na_sentinel=False)
-        if codes.max(initial=0) > (2**62) // max(len(values), 1):
-            codes = pd.factorize(codes)[0].astype(np.int64)
-        codes = codes * max(len(values), 1) + part
-    return codes
+def arrow_text(values: pd.Series | pd.Index) -> pa.LargeStringArray:
+    """Return text as one Arrow array, without a copy where pandas holds it so."""
+    texts = pa.array(values, type=pa.large_string())
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+
+
+def letters(texts: pa.LargeStringArray) -> NDArray[np.uint8]:
+    """Return the bytes of all texts, one after another."""
+    return np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+
+
+def _key_columns(table: Table, frame: pd.DataFrame) -> list[pd.Series]:
+    columns = [frame[name] for name in table.key]
+    # A score and an amount of money may hold for the same area and day.
+    return [*columns, frame["unit"] == "score"] if table.kind == "lines" else columns
+
+
+def _fingerprints(table: Table, frame: pd.DataFrame) -> NDArray[np.uint64]:
+    """Return numbers that are equal where the keys within a household are, and hardly ever elsewhere."""
+    fingerprint = np.zeros(len(frame), dtype=np.uint64)
+    for values in (values for values in _key_columns(table, frame) if values.name != "household_id"):
+        if values.dtype.kind in "Mb":
+            _mix_numbers(values.to_numpy().astype(np.int64), fingerprint)
+        else:
+            texts = arrow_text(values)
+            offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :]
+            _mix_texts(offsets, letters(texts), fingerprint)
+    return fingerprint
 
 
 #: Factor of the 64-bit FNV-1a hash; the shift carries the high bits down, which the factor alone does not.
@@ -124,9 +146,9 @@ def _mix_numbers(values: Any, fingerprint: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _mix_texts(offsets: Any, letters: Any, fingerprint: Any) -> None:
+def _mix_texts(offsets: Any, text: Any, fingerprint: Any) -> None:
     for row in range(len(fingerprint)):
         mixed = fingerprint[row]
         for place in range(offsets[row], offsets[row + 1]):
-            mixed = (mixed ^ np.uint64(letters[place])) * _FACTOR
+            mixed = (mixed ^ np.uint64(text[place])) * _FACTOR
         fingerprint[row] = (mixed ^ (mixed >> _SHIFT)) * _FACTOR

@@ -143,16 +143,10 @@ def in_lines(data: Monitoring, table: str) -> pd.DataFrame:
     [0.075, 0.07916666666666666]
     """
     if ("in_lines", table) not in data._cache:
-        versions = data.versions(table)
-        amounts = _amount_columns(data, table)
-        if amounts:
-            line, units = _divisors(data, table)
-            divisor = line * units
-            monthly = {column.name: 12 if column.unit.endswith("per month") else 1 for column in amounts}
-            versions = versions.assign(
-                **{name: versions[name].to_numpy() * times / divisor for name, times in monthly.items()}
-            )
-        data._cache["in_lines", table] = versions
+        measured = data.versions(table)
+        if _amount_columns(data, table):
+            measured = _measured(data, table, *_divisors(data, table))
+        data._cache["in_lines", table] = measured
     return data._cache["in_lines", table]
 
 
@@ -285,12 +279,13 @@ def line_findings(data: Monitoring) -> list[Finding]:
         if not names or _line_kind(data, table) == "none":
             continue
         versions = data.versions(table)
-        present = versions[names].notna().any(axis=1).to_numpy()
         line, units = _divisors(data, table)
         for rule, missing in (("missing_line", np.isnan(line)), ("no_units", np.isnan(units))):
-            rows = np.flatnonzero(present & missing)
+            rows = np.flatnonzero(missing)
+            rows = rows[versions[names].iloc[rows].notna().any(axis=1)]
             if len(rows):
                 findings.append(finding(rule, table, "", len(rows), first_case(versions, int(rows[0]))))
+        data._cache["in_lines", table] = _measured(data, table, line, units)
     return findings
 
 
@@ -322,27 +317,31 @@ def _line_kind(data: Monitoring, table: str) -> str:
     return "none" if scores.any() and scores.all() else "money"
 
 
+def _measured(data: Monitoring, table: str, line: np.ndarray, units: np.ndarray) -> pd.DataFrame:
+    """Return the versions of a table with their amounts in lines."""
+    versions, divisor = data.versions(table), line * units
+    times = {column.name: 12 if column.unit.endswith("per month") else 1 for column in _amount_columns(data, table)}
+    return versions.assign(**{name: versions[name].to_numpy() * n / divisor for name, n in times.items()})
+
+
 def _divisors(data: Monitoring, table: str) -> tuple[np.ndarray, np.ndarray]:
     """Line and units of each version; NaN where unknown on the version's ``known_on``."""
-    if ("divisors", table) not in data._cache:
-        versions, kind = data.versions(table), _line_kind(data, table)
-        if kind == "none":
-            line = units = np.full(len(versions), np.nan)
-        else:
-            known_on, household = _days(versions["known_on"]), versions["household_position"].to_numpy()
-            if "date" in versions:
-                day = _days(versions["date"])
-            else:
-                day = np.minimum(known_on, _days(versions["end"], missing=_NEVER))
-            if _MEASURING & set(data.overwritten):
-                # What measures is known on the extract only; no day up to it can be asked, so nothing shows early.
-                known_on = np.maximum(known_on, _days(pd.Series([data.extract_on]))[0])
-            area, areas = _areas(data)
-            area = area[_households_known(data, household, known_on)]
-            line = _lines_on(data.tables["lines"], areas, area, day, known_on, score=kind == "score")
-            units = np.ones(len(versions)) if kind == "score" else _units(data, versions, household, day, known_on)
-        data._cache["divisors", table] = line, units
-    return data._cache["divisors", table]
+    versions, kind = data.versions(table), _line_kind(data, table)
+    if kind == "none":
+        return (np.full(len(versions), np.nan),) * 2
+    known_on, household = _days(versions["known_on"]), versions["household_position"].to_numpy()
+    if "date" in versions:
+        day = _days(versions["date"])
+    else:
+        day = np.minimum(known_on, _days(versions["end"], missing=_NEVER))
+    if _MEASURING & set(data.overwritten):
+        # What measures is known on the extract only; no day up to it can be asked, so nothing shows early.
+        known_on = np.maximum(known_on, _days(pd.Series([data.extract_on]))[0])
+    area, areas = _areas(data)
+    area = area[_households_known(data, household, known_on)]
+    line = _lines_on(data.tables["lines"], areas, area, day, known_on, score=kind == "score")
+    units = np.ones(len(versions)) if kind == "score" else _units(data, versions, household, day, known_on)
+    return line, units
 
 
 def _lines_on(

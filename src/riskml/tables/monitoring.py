@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from riskml.findings import DataRefused
-from riskml.tables.contract import TABLES
+from riskml.tables.contract import TABLES, Table
 from riskml.tables.history import require_history, with_known_on
-from riskml.tables.keys import row_codes, row_order
+from riskml.tables.keys import RowKeys, household_ids_of, record_codes, row_keys, row_order
 from riskml.tables.validation import typed_tables
 
 
@@ -91,14 +90,14 @@ class Monitoring:
         tables, findings, assumptions = with_known_on(
             self.tables, extract_on=extract_on, overwritten=self.overwritten, assume_known_on=assumed
         )
-        typed = typed_tables(tables, extract_on=extract_on, found_before=findings)
-        object.__setattr__(self, "tables", typed.tables)
+        typed, keys, left_out = typed_tables(tables, extract_on=extract_on, found_before=findings)
+        object.__setattr__(self, "tables", typed)
         object.__setattr__(self, "overwritten", tuple(name for name in self.overwritten if name not in assumed))
         object.__setattr__(self, "assumptions", tuple(dict.fromkeys([*self.assumptions, *assumptions])))
         object.__setattr__(self, "max_age_months", months)
-        object.__setattr__(self, "extract_on", extract_on or _newest_known(typed.tables))
-        object.__setattr__(self, "notes", tuple(dict.fromkeys([*self.notes, *typed.notes])))
-        self._cache["typed"] = typed
+        object.__setattr__(self, "extract_on", extract_on or _newest_known(typed))
+        object.__setattr__(self, "notes", tuple(dict.fromkeys([*self.notes, *left_out])))
+        self._cache.update({("keys", name): of_rows for name, of_rows in keys.items()})
         findings = line_findings(self)
         if findings:
             raise DataRefused(findings)
@@ -112,7 +111,9 @@ class Monitoring:
     @property
     def household_ids(self) -> pd.Index:
         """The households ever registered, each once, sorted."""
-        return self._cache["typed"].household_ids
+        if "household_ids" not in self._cache:
+            self._cache["household_ids"] = household_ids_of(self.tables["households"])
+        return self._cache["household_ids"]
 
     def versions(self, name: str) -> pd.DataFrame:
         """Return the versions of a table's records, each with the day the next one took its place.
@@ -151,9 +152,7 @@ class Monitoring:
         if name == "lines" or name not in self.tables:
             raise KeyError(f"{name!r} has no versions; the data have {', '.join(self.tables)} (lines aside)")
         if name not in self._cache:
-            typed = self._cache["typed"]
-            frame = self.tables[name].assign(household_position=typed.household[name])
-            versions = _superseded(frame, TABLES[name].key, typed.repeated[name])
+            versions = _superseded(TABLES[name], self.tables[name], self._keys(name))
             if name == "disasters":
                 versions = _spread(versions, self.versions("households"))
             self._cache[name] = _sorted(versions, TABLES[name].key)
@@ -236,6 +235,11 @@ class Monitoring:
 
         return check(self)
 
+    def _keys(self, name: str) -> RowKeys:
+        if ("keys", name) not in self._cache:
+            self._cache["keys", name] = row_keys(TABLES[name], self.tables[name], self.household_ids)
+        return self._cache["keys", name]
+
     def _newest_areas(self) -> pd.Series:
         """``area_id`` by ``household_id``, sorted by it."""
         if "newest_areas" not in self._cache:
@@ -292,18 +296,15 @@ def _rows_known_by(frame: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     return rows
 
 
-def _superseded(frame: pd.DataFrame, key: tuple[str, ...], repeated: NDArray[np.int64]) -> pd.DataFrame:
-    """Versions with ``superseded_on``, late ends split off, withdrawn ones applied and dropped.
-
-    ``repeated`` are the rows that share their key with another row.
-    """
+def _superseded(table: Table, frame: pd.DataFrame, keys: RowKeys) -> pd.DataFrame:
+    """Versions with ``superseded_on``, late ends split off, withdrawn ones applied and dropped."""
     known_on = frame["known_on"].to_numpy()
-    record = row_codes(frame.iloc[repeated], key)
-    order = np.lexsort((known_on[repeated], record))
-    replaced, rows = record[order][1:] == record[order][:-1], repeated[order]
+    record = record_codes(table, frame.iloc[keys.repeated])
+    order = np.lexsort((known_on[keys.repeated], record))
+    replaced, rows = record[order][1:] == record[order][:-1], keys.repeated[order]
     superseded_on = np.full(len(frame), np.datetime64("NaT"), "datetime64[s]")
     superseded_on[rows[:-1][replaced]] = known_on[rows[1:][replaced]]
-    versions = frame.assign(superseded_on=superseded_on)
+    versions = frame.assign(superseded_on=superseded_on, household_position=keys.household)
     withdrawn = versions["withdrawn"] == 1
     versions = versions[~withdrawn] if withdrawn.any() else versions
     if "end_known_on" in versions:

@@ -6,17 +6,16 @@ import datetime
 import decimal
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from riskml.causes import CAUSES
 from riskml.findings import DataRefused, Finding
 from riskml.tables.contract import TABLES, Column, Table
-from riskml.tables.keys import arrow_text, household_positions, repeated_rows, row_codes
+from riskml.tables.keys import RowKeys, arrow_text, household_ids_of, letters, record_codes, row_keys
 
 #: Rule -> message in English and Chinese. ``{where}`` is table.column, ``{first}`` the first case.
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -187,24 +186,9 @@ _ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
 _FIRST_DAY, _LAST_DAY = np.datetime64("1900-01-01", "s"), np.datetime64("2200-12-31", "s")
 
 
-class TypedTables(NamedTuple):
-    """Tables as the contract says, and what was learned about their rows on the way.
-
-    ``household_ids`` are the households ever registered, each once, sorted; ``household`` holds the position among
-    them of each row of a table (-1: a disaster of an area), ``repeated`` the rows that share their key with another
-    row, and ``notes`` the columns that were left out because they are neither in the contract nor numeric.
-    """
-
-    tables: dict[str, pd.DataFrame]
-    notes: list[str]
-    household_ids: pd.Index
-    household: dict[str, NDArray[np.int64]]
-    repeated: dict[str, NDArray[np.int64]]
-
-
 def typed_tables(
     tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None, found_before: Sequence[Finding] = ()
-) -> TypedTables:
+) -> tuple[dict[str, pd.DataFrame], dict[str, RowKeys], list[str]]:
     """Return the tables typed as the contract says, or refuse them with all findings at once.
 
     Ids and text are ``str`` afterwards (missing ``""``), dates ``datetime64[s]`` cut to the day (missing ``NaT``), the
@@ -223,8 +207,12 @@ def typed_tables(
 
     Returns
     -------
-    TypedTables
-        Typed copies, and what is known of their rows.
+    typed : dict of str to DataFrame
+        Typed copies.
+    keys : dict of str to RowKeys
+        Household and repeated records of their rows.
+    notes : list of str
+        Columns that were left out because they are neither in the contract nor numeric.
 
     Raises
     ------
@@ -242,25 +230,23 @@ def typed_tables(
     """
     findings = [*found_before, *_table_findings(tables)]
     refused = {finding.table for finding in findings}
-    typed = TypedTables({}, [], pd.Index([], dtype=str), {}, {})
+    typed: dict[str, pd.DataFrame] = {}
+    keys: dict[str, RowKeys] = {}
+    notes: list[str] = []
+    registered = pd.Index([], dtype=str)
     for table in (table for name, table in TABLES.items() if name in tables and name not in refused):
-        frame, unread = _typed_table(table, tables[table.name], findings)
+        typed[table.name], unread = _typed_table(table, tables[table.name], findings)
         if table.name == "households":
-            typed = typed._replace(household_ids=pd.Index(frame["household_id"].unique()).sort_values())
-        typed.tables[table.name] = frame
-        typed.notes.extend(_left_out(table.name, tables[table.name], frame))
-        typed.household[table.name] = _households_of(table.name, typed)
-        # A score and an amount of money may hold for the same area and day.
-        keyed = frame.assign(unit=frame["unit"] == "score") if table.kind == "lines" else frame
-        key = (*table.key, "unit") if table.kind == "lines" else table.key
-        typed.repeated[table.name] = repeated_rows(keyed, key, typed.household[table.name])
-        findings += _cell_findings(table, frame, unread)
-        findings += _order_findings(table, frame, extract_on)
-        findings += _version_findings(table, keyed, key, typed.repeated[table.name], unread)
-        findings += _household_findings(table.name, typed)
+            registered = household_ids_of(typed[table.name])
+        keys[table.name] = row_keys(table, typed[table.name], registered)
+        notes += _left_out(table.name, tables[table.name], typed[table.name])
+        findings += _cell_findings(table, typed[table.name], unread)
+        findings += _order_findings(table, typed[table.name], extract_on)
+        findings += _version_findings(table, typed[table.name], keys[table.name], unread)
+        findings += _household_findings(table.name, typed, keys)
     if findings:
         raise DataRefused(findings)
-    return typed
+    return typed, keys, notes
 
 
 def finding(
@@ -375,10 +361,10 @@ def _text(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
 
 def _id(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
     text, unread, _ = _text(values)
-    dotted = pc.match_substring(arrow_text(text), ".").to_numpy(zero_copy_only=False)
-    remains = np.zeros(len(text), dtype=bool)
-    remains[dotted] = text[dotted].str.fullmatch(_NUMBER_REMAINS)
-    return text, unread | remains, "id_is_number"
+    texts = arrow_text(text)
+    if (letters(texts) == ord(".")).any():
+        unread = unread | pc.match_substring_regex(texts, rf"^({_NUMBER_REMAINS})$").to_numpy(zero_copy_only=False)
+    return text, unread, "id_is_number"
 
 
 def read_date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
@@ -498,32 +484,22 @@ def _order_findings(table: Table, frame: pd.DataFrame, extract_on: pd.Timestamp 
 
 
 def _version_findings(
-    table: Table,
-    frame: pd.DataFrame,
-    key: tuple[str, ...],
-    repeated: NDArray[np.int64],
-    unread: dict[str, np.ndarray],
+    table: Table, frame: pd.DataFrame, keys: RowKeys, unread: dict[str, np.ndarray]
 ) -> Iterator[Finding]:
     same = np.zeros(len(frame), dtype=bool)
-    same[repeated] = pd.Series(row_codes(frame.iloc[repeated], (*key, "known_on"))).duplicated().to_numpy()
+    same[keys.repeated] = pd.Series(record_codes(table, frame.iloc[keys.repeated], "known_on")).duplicated().to_numpy()
     readable = ~np.logical_or.reduce([unread[name] for name in (*table.key, "known_on")])
     yield from found("duplicate_key", table.name, ", ".join(table.key), frame, same & readable)
 
 
-def _households_of(name: str, typed: TypedTables) -> NDArray[np.int64]:
-    if name == "lines":
-        return np.full(len(typed.tables[name]), -1)
-    return household_positions(typed.tables[name]["household_id"], typed.household_ids)
-
-
-def _household_findings(name: str, typed: TypedTables) -> Iterator[Finding]:
-    frame = typed.tables[name]
+def _household_findings(name: str, typed: dict[str, pd.DataFrame], keys: dict[str, RowKeys]) -> Iterator[Finding]:
+    frame = typed[name]
     if name == "disasters":
         both_or_none = (frame["household_id"] == "") == (frame["area_id"] == "")
         yield from found("household_or_area", name, "household_id", frame, both_or_none)
-    if name not in ("households", "lines") and "households" in typed.tables:
-        kept = np.zeros(len(typed.household_ids) + 1, dtype=bool)  # the last stands for -1
-        kept[typed.household["households"][typed.tables["households"]["withdrawn"] != 1]] = True
-        unknown = ~kept[typed.household[name]]
-        unknown &= (frame["household_id"] != "").to_numpy(dtype=bool) if unknown.any() else unknown
+    if name not in ("households", "lines") and "households" in typed:
+        # A position of -1, the household of no row, looks at the last element.
+        kept = np.zeros(keys["households"].household.max(initial=-1) + 2, dtype=bool)
+        kept[keys["households"].household[typed["households"]["withdrawn"] != 1]] = True
+        unknown = ~kept[keys[name].household] & (frame["household_id"] != "").to_numpy(dtype=bool)
         yield from found("unknown_household", name, "household_id", frame, unknown)

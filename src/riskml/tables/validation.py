@@ -233,7 +233,7 @@ def typed_tables(
     typed: dict[str, pd.DataFrame] = {}
     keys: dict[str, RowKeys] = {}
     notes: list[str] = []
-    registered = pd.Index([], dtype=str)
+    registered: pd.Index = pd.Index([], dtype=str)
     for table in (table for name, table in TABLES.items() if name in tables and name not in refused):
         typed[table.name], unread = _typed_table(table, tables[table.name], findings)
         if table.name == "households":

@@ -128,7 +128,7 @@ def household_units(data: Monitoring, household_id: Any, date: Any, *, known_by:
     rows_end = np.append(np.cumsum(np.bincount(household, minlength=len(households))), 0)
     asked = pd.Index(households).get_indexer(household_id)
     return _count_members(
-        np.where(asked > 0, rows_end[asked - 1], 0),
+        np.where(asked > 0, rows_end[np.maximum(asked, 1) - 1], 0),
         rows_end[asked],
         _days(members["start"]),
         _days(members["end"], missing=_NEVER),

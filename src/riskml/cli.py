@@ -161,6 +161,34 @@ def _convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write the tables to")
 
 
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        type=_source,
+        metavar="SOURCE",
+        help="folder of monitoring tables, or a PostgreSQL database (postgresql://USER@HOST/NAME; read, never written)",
+    )
+    parser.add_argument("store", type=Path, metavar="STORE", help="folder of the store to write")
+    parser.add_argument(
+        "--append", action="store_true", help="add to the store what became known since it was last written"
+    )
+    parser.add_argument("--settings", type=_input, metavar="DIR", help="folder of the monitoring.toml (default SOURCE)")
+    parser.add_argument(
+        "--bucket-households",
+        type=_whole,
+        default=100_000,
+        metavar="N",
+        help="about how many households a bucket holds (default 100000)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_whole,
+        default=1000,
+        metavar="MB",
+        help="memory for sorting; half a GB comes on top (default 1000)",
+    )
+
+
 def _check(parser: argparse.ArgumentParser) -> None:
     _data(parser)
 
@@ -206,6 +234,9 @@ def _score(parser: argparse.ArgumentParser) -> None:
         default="all",
         help="reasons for every household written (all), for none, or: write the whole cohort with reasons for the "
         "N of --top (top)",
+    )
+    parser.add_argument(
+        "--jobs", type=_whole, default=1, metavar="N", help="of a store, buckets at the same time (default 1)"
     )
     _table_out(parser)
 
@@ -291,6 +322,12 @@ def _input(text: str) -> Path:
     return Path(text)
 
 
+def _source(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgres://")):
+        _input(text)
+    return text
+
+
 def _table(text: str) -> Path:
     _table_name(text)
     return _input(text)
@@ -314,6 +351,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("the whole story on a simulated county", _demo),
     "simulate": ("write the tables of a simulated county", _simulate),
     "convert": ("write the monitoring tables of a household survey, from its own files", _convert),
+    "import": ("cluster tables of any size into a store, for score (docs/large.md)", _import),
     "check": ("say what is odd in monitoring tables (data that must not be used are refused by every command)", _check),
     "train": ("learn the risk from monitoring tables and write a model bundle", _train),
     "evaluate": ("put a model and simple rivals in one table, out of time, with intervals", _evaluate),

@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from riskml.buckets.importing import append_tables, import_tables
+from riskml.buckets.scoring import score_store
+from riskml.buckets.sources import open_source
+from riskml.buckets.store import is_store, open_store
 from riskml.datasets import load_eph, load_malawi, make_monitoring
 from riskml.demo import tell_story
 from riskml.features.panel import backtest_sets, training_dates, training_set
@@ -53,6 +58,20 @@ def convert(arguments: argparse.Namespace, tell: Tell) -> Answer:
     data = PANELS[arguments.panel](source)
     tell(in_words(f"writing {folder}", f"正在写入{folder}"))
     return _written(data, folder)
+
+
+def import_(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Make a store of the tables of a folder or database, or add to one."""
+    source = open_source(arguments.source, settings=arguments.settings)
+    limits: dict[str, Any] = {"memory_mb": arguments.memory, "tell": lambda en, zh: tell(in_words(en, zh))}
+    if arguments.append:
+        store = append_tables(source, arguments.store, **limits)
+    else:
+        store = import_tables(source, arguments.store, bucket_households=arguments.bucket_households, **limits)
+    rows, notes = store.manifest["imports"][-1]["rows"], store.manifest["settings"]["notes"]
+    lines = [*notes, *(f"{name:<12}{count:>12,}" for name, count in rows.items())]
+    values = {"store": str(arguments.store), "buckets": store.n_buckets, "rows": rows, "notes": notes}
+    return Answer(values, "\n".join([f"{arguments.store} ({store.n_buckets:,})", *lines]))
 
 
 def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -120,17 +139,23 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write the watchlist of a date."""
     if arguments.explain == "top" and arguments.top is None:
         raise ValueError(in_words("--explain top needs --top N", "--explain top 需要同时给出 --top N"))
-    data, model = read(arguments.data, tell), load_model(arguments.model)
-    tell(in_words("scoring", "正在评分"))
-    X = features_on(data, model, arguments.as_of)
     n_listed = None if arguments.explain == "top" else arguments.top
     n_explained = {"all": n_listed, "top": arguments.top, "none": 0}[arguments.explain]
-    listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
-    write_table(listed, arguments.out)
-    values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": len(X), "n_listed": len(listed)}
+    if is_store(arguments.data):
+        store, model = open_store(arguments.data), load_model(arguments.model)
+        limits: dict[str, Any] = {"n_listed": n_listed, "n_explained": n_explained, "n_jobs": arguments.jobs}
+        n_cohort, n_written = score_store(store, model, arguments.as_of, arguments.out, **limits, tell=tell)
+    else:
+        data, model = read(arguments.data, tell), load_model(arguments.model)
+        tell(in_words("scoring", "正在评分"))
+        X = features_on(data, model, arguments.as_of)
+        listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
+        write_table(listed, arguments.out)
+        n_cohort, n_written = len(X), len(listed)
+    values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": n_cohort, "n_listed": n_written}
     text = in_words(
-        f"{arguments.out}: {len(listed):,} of {len(X):,} households at risk on {arguments.as_of}",
-        f"{arguments.out}：{arguments.as_of}监测范围内{len(X):,}户，列入{len(listed):,}户",
+        f"{arguments.out}: {n_written:,} of {n_cohort:,} households at risk on {arguments.as_of}",
+        f"{arguments.out}：{arguments.as_of}监测范围内{n_cohort:,}户，列入{n_written:,}户",
     )
     return Answer(values, text)
 
@@ -189,6 +214,7 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "demo": demo,
     "simulate": simulate,
     "convert": convert,
+    "import": import_,
     "check": check,
     "train": train,
     "evaluate": evaluate,

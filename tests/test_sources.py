@@ -21,7 +21,6 @@ from riskml.buckets.importing import import_tables
 from riskml.buckets.sources import open_source
 from riskml.buckets.store import open_store, read_bucket
 from riskml.cli import main
-from riskml.findings import DataRefused
 
 postgresql = pytest.importorskip("adbc_driver_postgresql.dbapi")
 
@@ -124,7 +123,7 @@ def test_importing_writes_nothing_to_the_database(server, tables, tmp_path):
             "FROM households"
         )
         connection.commit()
-    with pytest.raises(DataRefused, match="read-only transaction"):
+    with pytest.raises(OSError, match="read-only transaction"):
         import_tables(open_source(server), tmp_path / "store")
     with postgresql.connect(server) as connection, connection.cursor() as cursor:
         cursor.execute("DROP VIEW visits")
@@ -132,9 +131,9 @@ def test_importing_writes_nothing_to_the_database(server, tables, tmp_path):
     assert not (tmp_path / "store").exists()
 
 
-def test_a_database_that_cannot_be_reached_ends_with_3_and_says_why(tmp_path, capsys):
+def test_a_database_that_cannot_be_reached_ends_with_1_and_says_why(tmp_path, capsys):
     address = "postgresql://office:secret@127.0.0.1:1/county"
-    assert main(["import", address, str(tmp_path / "store")]) == 3
+    assert main(["import", address, str(tmp_path / "store")]) == 1
     said = capsys.readouterr().err
     assert "refused" in said
     assert "secret" not in said

@@ -24,10 +24,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Reading a PostgreSQL database needs the package adbc-driver-postgresql: pip install 'riskml[postgres]'.",
         "读取 PostgreSQL 数据库需要 adbc-driver-postgresql：请运行 pip install 'riskml[postgres]'。",
     ),
-    "no_database": (
-        "The database cannot be read: {reason}",
-        "无法读取数据库：{reason}",
-    ),
     "no_relation": (
         "The database has no table or view {first}, named in monitoring.toml for the table {table}. Correct the name.",
         "数据库中没有 monitoring.toml 为 {table} 指定的表或视图 {first}。请更正名称。",
@@ -48,7 +44,9 @@ class Source:
         Raises
         ------
         DataRefused
-            If the tables cannot be read.
+            If the tables cannot be read as such.
+        OSError
+            If the database cannot be read.
         """
         if is_database(self.place):
             return _database_tables(self.place, self.settings)
@@ -107,7 +105,7 @@ def _database_tables(address: str, settings: dict[str, Any]) -> Iterator[tuple[s
                     yield name, contract_batches(name, named or name, _rows(cursor, selection), settings), ""
             cursor.execute("ROLLBACK")
     except postgresql.Error as error:
-        raise _refused("no_database", "", reason=str(error).strip()) from error
+        raise OSError(f"PostgreSQL: {str(error).strip()}") from error
 
 
 def _selection(cursor: Any, relation: str) -> str | None:
@@ -136,7 +134,7 @@ def _rows(cursor: Any, selection: str) -> Iterator[pd.DataFrame]:
             for batch in reader:
                 yield batch.to_pandas(date_as_object=False)
     except (pa.ArrowException, OSError) as error:
-        raise _refused("no_database", "", reason=str(error).strip()) from error
+        raise OSError(f"PostgreSQL: {str(error).strip()}") from error
 
 
 def _refused(rule: str, first: str, *, table: str = "", **more: Any) -> DataRefused:

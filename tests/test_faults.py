@@ -66,7 +66,7 @@ FAULTS = {
     "a line that was published later": ("tables.lines", " and known_on[line] <= known_by[i]", ""),
     "the line of the place they move to later": ("tables.lines", "_households_known(data, household, known_on)]", "_households_known(data, household, known_on + 10**4)]"),
     "members who were entered later share an amount": ("tables.lines", "_members_on(data, household[rest], day[rest], known_on[rest])", "_members_on(data, household[rest], day[rest], known_on[rest] + 10**4)"),
-    "units that were stated later share an amount": ("tables.lines", "place = _last_known(owner, known_on, household, known_by)\n    return", "place = _last_known(owner, known_on, household, known_by + 400)\n    return"),
+    "units that were stated later share an amount": ("tables.lines", "place = _last_known(_offsets(data, owner), known_on, household, known_by)", "place = _last_known(_offsets(data, owner), known_on, household, known_by + 400)"),
     "neighbours include the household itself": ("features.records", "minlength=group.max(initial=0) + 1)[group] - counts", "minlength=group.max(initial=0) + 1)[group]"),
     "neighbours are seen a year ahead": ("features.records", "now = welfare_on(data, *everyone, as_of_dates)", "now = welfare_on(data, *everyone, as_of_dates + pd.DateOffset(months=12))"),
     "neighbours are those of the place they move to later": ("features.records", 'codes, _ = pd.factorize(versions["area_id"], sort=True)', 'codes, _ = pd.factorize(data.area_of(versions["household_id"]), sort=True)'),
@@ -203,9 +203,9 @@ def _large_amounts_keep_their_digits(data: rk.Monitoring) -> bool:
     records = windows.arrange(
         np.zeros(n, np.int64), 1, date=day, known=day, superseded=np.full(n, windows.NEVER), values=values[:, None]
     )  # fmt: skip
-    request = np.array([(0, 0, windows.EVENT_STATS.index("std"))])
+    request, found = np.array([(0, 0, windows.EVENT_STATS.index("std"), 0)]), np.empty((1, 1), order="F")
     row, first = np.zeros(1, np.int64), np.array([[windows.ALWAYS]], np.int32)
-    found = windows.event_statistics(records, row, row, np.array([18_200], np.int32), first, request)
+    windows.event_statistics(records, row, row, np.array([18_200], np.int32), first, request, found)
     return bool(np.isclose(found[0, 0], np.std(values - 1e12, ddof=1), rtol=1e-9))
 
 

@@ -89,7 +89,9 @@ def test_moments_of_large_amounts_keep_nine_digits(seed: int, n: int, offset: fl
     stats = [windows.EVENT_STATS.index(stat) for stat in ("mean", "std", "slope")]
     row = np.zeros(1, np.int64)
     asked, first = np.array([19_000], np.int32), np.array([[windows.ALWAYS]], np.int32)
-    found = windows.event_statistics(records, row, row, asked, first, np.array([(0, 0, stat) for stat in stats]))[0]
+    table, requests = np.empty((1, 3), order="F"), np.array([(0, 0, stat, i) for i, stat in enumerate(stats)])
+    windows.event_statistics(records, row, row, asked, first, requests, table)
+    found = table[0]
     exact = [Fraction(value) for value in values]
     assert found[0] == pytest.approx(float(sum(exact) / n), rel=1e-9, abs=1e-9 * spread)
     assert found[1] == pytest.approx(float(statistics.stdev(exact)), rel=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
-from riskml.tables.contract import Table
+from riskml.tables.contract import TABLES, Table
 
 
 class RowKeys(NamedTuple):
@@ -28,6 +29,12 @@ class RowKeys(NamedTuple):
 def household_ids_of(households: pd.DataFrame) -> pd.Index:
     """Return the households of the typed registry, each once, sorted."""
     return pd.Index(households["household_id"].unique()).sort_values()
+
+
+def keys_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, RowKeys]:
+    """Return the households and repeated records of typed tables; without ``households`` none is known."""
+    registered = household_ids_of(tables["households"]) if "households" in tables else pd.Index([], dtype=str)
+    return {name: row_keys(TABLES[name], frame, registered) for name, frame in tables.items()}
 
 
 def row_keys(table: Table, frame: pd.DataFrame, household_ids: pd.Index) -> RowKeys:

@@ -12,7 +12,7 @@ import pandas as pd
 from riskml.findings import DataRefused
 from riskml.tables.contract import TABLES, Table
 from riskml.tables.history import require_history, with_known_on
-from riskml.tables.keys import RowKeys, household_ids_of, record_codes, row_keys, row_order
+from riskml.tables.keys import RowKeys, household_ids_of, keys_of, record_codes, row_keys, row_order
 from riskml.tables.validation import typed_tables
 
 
@@ -49,6 +49,9 @@ class Monitoring:
         What a simulator knows about its world; never read by features.
     notes : tuple of str, optional
         What happened on the way from the files to the tables, for the reader.
+    checked : bool, default False
+        True says that the tables are those of a Monitoring: typed, and nothing wrong with them. They are then taken
+        as they are. Only a store, whose hashes prove that they were checked when written, says so.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class Monitoring:
     features: tuple[Any, ...] = ()
     truth: Any = None
     notes: tuple[str, ...] = ()
+    checked: bool = False
     _cache: dict[Any, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self, assume_known_on: Mapping[str, tuple[str, int]] | None) -> None:
@@ -87,10 +91,13 @@ class Monitoring:
             )
         extract_on = None if self.extract_on is None else pd.Timestamp(self.extract_on).normalize()
         assumed = assume_known_on or {}
-        tables, findings, assumptions = with_known_on(
-            self.tables, extract_on=extract_on, overwritten=self.overwritten, assume_known_on=assumed
-        )
-        typed, keys, left_out = typed_tables(tables, extract_on=extract_on, found_before=findings)
+        if self.checked:
+            typed, keys, left_out, assumptions = dict(self.tables), keys_of(self.tables), list[str](), []
+        else:
+            tables, findings, assumptions = with_known_on(
+                self.tables, extract_on=extract_on, overwritten=self.overwritten, assume_known_on=assumed
+            )
+            typed, keys, left_out = typed_tables(tables, extract_on=extract_on, found_before=findings)
         object.__setattr__(self, "tables", typed)
         object.__setattr__(self, "overwritten", tuple(name for name in self.overwritten if name not in assumed))
         object.__setattr__(self, "assumptions", tuple(dict.fromkeys([*self.assumptions, *assumptions])))
@@ -98,7 +105,7 @@ class Monitoring:
         object.__setattr__(self, "extract_on", extract_on or _newest_known(typed))
         object.__setattr__(self, "notes", tuple(dict.fromkeys([*self.notes, *left_out])))
         self._cache.update({("keys", name): of_rows for name, of_rows in keys.items()})
-        findings = line_findings(self)
+        findings = [] if self.checked else line_findings(self)
         if findings:
             raise DataRefused(findings)
 
@@ -192,7 +199,7 @@ class Monitoring:
             if name not in ("households", "lines"):
                 ids = frame["household_id"]
                 tables[name] = frame[(ids == "") | ids.isin(households)]
-        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on))
+        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on), checked=False)
 
     def area_of(self, household_ids: Iterable[str]) -> np.ndarray:
         """Return the newest ``area_id`` of each household.

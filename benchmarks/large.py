@@ -103,7 +103,7 @@ def run(*words: object) -> str:
 
 
 def measured(command: list[object]) -> tuple[str, float, float, int]:
-    """Run a command; return what it printed, wall and CPU seconds, and the peak of resident bytes of its process tree."""
+    """Run a command; return what it printed, wall and CPU seconds, and the peak of resident bytes."""
     began = time.perf_counter()
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
     peak = cpu = 0.0

@@ -176,9 +176,9 @@ def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bucket-households",
         type=_whole,
-        default=100_000,
+        default=50_000,
         metavar="N",
-        help="about how many households a bucket holds (default 100000)",
+        help="about how many households a bucket holds (default 50000)",
     )
     parser.add_argument(
         "--memory",

@@ -62,7 +62,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
 
 
 def import_tables(
-    source: Source, folder: Path, *, bucket_households: int = 100_000, memory_mb: int = 1000, tell: Tell | None = None
+    source: Source, folder: Path, *, bucket_households: int = 50_000, memory_mb: int = 1000, tell: Tell | None = None
 ) -> Store:
     """Make a store of the tables of a source.
 
@@ -72,7 +72,7 @@ def import_tables(
         Where the tables are.
     folder : Path
         The store to make. It appears whole or not at all.
-    bucket_households : int, default 100_000
+    bucket_households : int, default 50_000
         About how many households a bucket holds: areas are added, in the order of their codes, as long as there are no
         more; one area is never split.
     memory_mb : int, default 1000

@@ -267,3 +267,18 @@ missed = pd.concat(
 )
 columns = ["exclusion_error", "exclusion_error_lower", "exclusion_error_upper", "inclusion_error"]
 missed.set_index(["by", "group"])[["n", "events", *columns]].round(3)
+
+# %% [markdown]
+# A group with a higher exclusion error is missed more often by one list for everybody; a share of the returns says
+# nothing about how many households that is, so the counts stand beside it.
+#
+# ## What this cannot tell
+#
+# - How a monitoring office would fare. The survey asks one income of one month, four times in a year and a half; an
+#   office keeps bills, jobs and measures all the time, and may learn of them late. Here every record counts as known
+#   on the last day of its quarter, which is earlier than anybody read these files.
+# - Who really fell. The key names a dwelling: in about one pair of visits in eight another family answered.
+# - Poverty outside the cities, or over a whole year: the line is compared with the income of one month.
+# - The next break. One crisis was tested, at one place in time; intervals over agglomerations do not hold what another
+#   crisis would do.
+# - What brought a household down, or what help would have changed. Points say what the score rests on.

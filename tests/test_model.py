@@ -181,3 +181,13 @@ def test_the_summary_is_plain_and_counts_what_was_learned_from(fitted):
         "calibration_reason": "",
     }
     assert model.fit_summary_ == expected
+
+
+def test_a_column_that_repeats_another_changes_no_risk(fitted):
+    _, X, y = fitted
+    # A constant and a repeated column are both left alone by the trees.
+    twice, constant = X.assign(again=X.iloc[:, 0]), X.assign(again=1.0)
+    models = [RiskClassifier(n_estimators=40, calibrate=False).fit(table, y) for table in (twice, constant)]
+    assert "again" in models[0].feature_names_in_
+    assert models[0].booster_.feature_importance()[-1] == 0
+    np.testing.assert_array_equal(models[0].predict_risk(twice), models[1].predict_risk(constant))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from riskml.buckets.store import is_store
 from riskml.explanation.contributions import explain
-from riskml.features.panel import feature_table
+from riskml.features.panel import cohort, feature_table
 from riskml.files import replacing
 from riskml.findings import language
 from riskml.model.classifier import RiskClassifier
@@ -87,7 +87,7 @@ def ranked(
     )
     X, risk = X.iloc[order], risk.iloc[order]
     n = len(X) if n_explained is None else n_explained
-    areas = data.area_of(X.index.get_level_values("household_id"))
+    areas = cohort(data, X.index.unique("as_of_date"))["area_id"].reindex(X.index).to_numpy()
     intervals = model.risk_interval(X)
     parts = []
     if n > 0:

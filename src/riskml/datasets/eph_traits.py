@@ -15,8 +15,12 @@ FloatArray = NDArray[np.float64]
 #: Schooling in years by INDEC's level (7 none, 1 primary incomplete ... 6 university).
 _YEARS = {7: 0.0, 1: 4.0, 2: 7.0, 3: 9.0, 4: 12.0, 5: 14.0, 6: 17.0}
 
+#: Where a household lives counts in the points, and is not said to be a reason.
+_PLACES = ("region", "agglomeration")
 #: Column, cause, unit, direction, English and Chinese label.
 _TRAITS: tuple[tuple[str, str, str, int, str, str], ...] = (
+    ("region", "other", "number", 0, "region (number of the survey)", "所在大区（调查编号）"),
+    ("agglomeration", "other", "number", 0, "agglomeration (number of the survey)", "所在城市群（调查编号）"),
     ("flat", "housing", "flag", 0, "lives in a flat", "居住公寓"),
     (
         "poor_dwelling",
@@ -177,7 +181,17 @@ _TRAITS: tuple[tuple[str, str, str, int, str, str], ...] = (
 def features() -> tuple[Latest, ...]:
     """Return the declared features of the ``traits`` (and of ``coping`` beyond the contract), newest value each."""
     traits = tuple(
-        Latest("traits", column, cause=cause, unit=unit, direction=direction, label_en=label_en, label_zh=label_zh)  # type: ignore[arg-type]
+        Latest(
+            "traits",
+            column,
+            cause=cause,  # type: ignore[arg-type]
+            unit=unit,  # type: ignore[arg-type]
+            direction=direction,
+            label_en=label_en,
+            label_zh=label_zh,
+            actionable=column not in _PLACES,
+            sensitive=column in _PLACES,
+        )
         for column, cause, unit, direction, label_en, label_zh in _TRAITS
     )
     begged = Latest(
@@ -236,6 +250,8 @@ def _dwelling(visits: pd.DataFrame) -> Mapping[str, pd.Series]:
     bedrooms = visits["II2"].where(visits["II2"].between(1, 15))
     inside, shared = visits["IV9"], visits["II9"]
     return {
+        "region": visits["REGION"],
+        "agglomeration": visits["AGLOMERADO"],
         "flat": _flag(kind == 2, kind.between(1, 6)),
         "poor_dwelling": _flag(kind >= 3, kind.between(1, 6)),
         "floor": visits["IV3"].where(visits["IV3"].between(1, 3)),

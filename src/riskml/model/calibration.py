@@ -67,7 +67,9 @@ class Calibration:
         return self.slope * margin + self.intercept
 
     def interval(self, margin: FloatArray, coverage: float) -> FloatArray:
-        """Return lower and upper risk, an array of shape (n_rows, 2)."""
+        """Return lower and upper risk, shape (n_rows, 2); NaN where nothing was learned of the calibration."""
+        if self.source == "none":
+            return np.full((len(margin), 2), np.nan)
         deviation = np.sqrt(self.level_se**2 + self.level_sd**2 + (self.slope_se * (margin - self.centre)) ** 2)
         half = ndtri(0.5 + coverage / 2) * deviation
         z = self.log_odds(margin)

@@ -265,7 +265,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            ``risk_lower, risk_upper``, indexed as X; equal to the risk where there was too little data to calibrate.
+            ``risk_lower, risk_upper``, indexed as X; NaN where there was too little data to
+            calibrate, or it was not asked for.
 
         Raises
         ------
@@ -335,8 +336,23 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             "num_threads": self.n_jobs,
             "verbose": -1,
         }
-        data = lgb.Dataset(rows.X, rows.y, weight=rows.weight)
+        data = lgb.Dataset(_without_repeats(rows.X), rows.y, weight=rows.weight)
         return lgb.train({k: v for k, v in settings.items() if v is not None}, data, self.n_estimators)
+
+
+def _without_repeats(X: FloatArray) -> FloatArray:
+    """Return X with every column that repeats an earlier one, value for value, made constant.
+
+    Trees then leave it alone. Where records are few, several windows hold the same ones; each copy would take the place
+    of a further feature in the columns a tree sees, and a share of the contribution.
+    """
+    columns = [hash(np.where(np.isnan(column), np.nan, column + 0.0).tobytes()) for column in X.T]
+    repeats = np.flatnonzero(pd.Series(columns).duplicated())
+    if not len(repeats):
+        return X
+    X = X.copy()
+    X[:, repeats] = 0.0
+    return X
 
 
 def _summary(rows: Rows, calibration: Calibration, horizon_months: int) -> dict[str, Any]:

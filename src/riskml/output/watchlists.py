@@ -58,7 +58,7 @@ def watchlist(
     n : int, optional
         Length of the list; default: everybody.
     areas : array-like of str of length n_rows, optional
-        Area code of each row of ``risk``, as ``data.area_of(risk.index.get_level_values(0))`` gives.
+        Area code of each row of ``risk``, as :func:`riskml.cohort` gives it.
     intervals : DataFrame, optional
         ``risk_lower, risk_upper`` for the rows of ``risk``, as ``model.risk_interval(X)`` gives.
 

@@ -194,5 +194,5 @@ def _log_welfare(X: pd.DataFrame) -> FloatArray:
 
 
 def _linear(last: Any) -> Pipeline:
-    """Return a pipeline of medians for missing values, standard scores clipped against outliers, and a linear model."""
+    """Return a pipeline of medians for missing values, standard scores and a linear model."""
     return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), last)

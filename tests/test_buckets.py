@@ -25,6 +25,7 @@ from riskml.buckets.importing import append_tables, import_tables
 from riskml.buckets.scoring import score_store
 from riskml.buckets.sources import open_source
 from riskml.buckets.store import open_store, read_bucket
+from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
 from riskml.cli import main
 from riskml.features.panel import cohort
 from riskml.files import read_table
@@ -355,6 +356,67 @@ def test_a_day_with_nobody_at_risk_in_a_store_ends_with_1(county, tmp_path, caps
 def test_commands_that_cannot_take_a_store_say_so(county, capsys):
     assert main(["check", str(county / "store")]) == 1
     assert "is a store" in capsys.readouterr().err
+
+
+# Training
+
+
+def test_a_training_set_from_a_store_is_that_of_the_folder_in_single_precision(county):
+    store, data = open_store(county / "store"), read_monitoring(county / "tables")
+    dates = rk.training_dates(data, horizon_months=6)
+    assert training_dates_of(store, horizon_months=6) == dates
+    expected, y = rk.training_set(data, dates, horizon_months=6)
+    X, returned, weight = sampled_training_set(store, dates, horizon_months=6)
+    pd.testing.assert_frame_equal(X, expected.astype(np.float32), check_exact=True)
+    pd.testing.assert_series_equal(returned, y)
+    assert set(weight) == {1.0}
+
+
+def test_a_training_set_of_a_past_day_holds_only_what_was_known(county):
+    store, data = open_store(county / "store"), read_monitoring(county / "tables").known_by("2022-07-01")
+    dates = [day for day in rk.training_dates(data, horizon_months=6) if day <= pd.Timestamp("2022-01-01")]
+    assert training_dates_of(store, horizon_months=6, known_by="2022-07-01") == dates
+    expected, _ = rk.training_set(data, dates, horizon_months=6)
+    X, _, _ = sampled_training_set(store, dates, horizon_months=6, known_by="2022-07-01", n_jobs=2)
+    pd.testing.assert_frame_equal(X, expected.astype(np.float32), check_exact=True)
+
+
+def test_a_sample_keeps_every_return_and_its_weights_stand_for_the_others(county, tmp_path):
+    store, data = open_store(county / "store"), read_monitoring(county / "tables")
+    dates = rk.training_dates(data, horizon_months=6)
+    whole, y = rk.training_set(data, dates, horizon_months=6)
+    X, returned, weight = sampled_training_set(store, dates, horizon_months=6, keep_nonreturns=0.3)
+    assert returned.sum() == y.sum()
+    assert X.index.isin(whole.index).all()
+    n_stayed = (y == 0).sum()
+    spread = 4 * np.sqrt(n_stayed * 0.7 / 0.3)  # four standard deviations of a count of kept rows, times 1 / 0.3
+    assert weight[returned == 0].sum() == pytest.approx(n_stayed, abs=spread)
+    assert set(weight[returned == 1]) == {1.0}
+    other = import_tables(open_source(str(county / "tables")), tmp_path / "store", bucket_households=200)
+    again, _, _ = sampled_training_set(other, dates, horizon_months=6, keep_nonreturns=0.3)
+    pd.testing.assert_frame_equal(again, X, check_exact=True)
+    kept, _ = sampled(y, 0.3)
+    assert whole.index[kept].equals(X.index)
+
+
+@pytest.mark.parametrize("more", [[], ["--test-from", "2022-07-01", "--jobs", "2"]])
+def test_a_model_learned_from_a_store_scores_it_and_says_what_it_learned_from(county, tmp_path, capsys, more):
+    asked = ["train", str(county / "store"), "--horizon-months", "6", "--keep-nonreturns", "0.5", "--json"]
+    assert main([*asked, "--out", str(tmp_path / "models"), *more]) == 0
+    assert '"keep_nonreturns": 0.5' in capsys.readouterr().out
+    card = rk.load_model(tmp_path / "models").card_
+    data = read_monitoring(county / "tables")
+    assert card["data"]["households"] == len(data.household_ids)
+    assert card["data"]["tables"] == {name: len(table) for name, table in data.tables.items()}
+    score = ["score", str(county / "store"), "--model", str(tmp_path / "models"), "--as-of", AS_OF, "--top", "5"]
+    assert main([*score, "--out", str(tmp_path / "x.csv")]) == 0
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "half", "-1", ""])
+def test_a_share_that_is_none_is_a_matter_of_usage(county, capsys, share):
+    asked = ["train", str(county / "store"), "--out", "x", f"--keep-nonreturns={share}"]
+    assert main(asked) == 2
+    assert "share" in capsys.readouterr().err
 
 
 # What is refused

@@ -205,6 +205,14 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", choices=("at_horizon", "any"), default="at_horizon", help="what counts as a return")
     parser.add_argument("--net-of-assistance", action="store_true", help="judge on income without public transfers")
     _every_months(parser)
+    parser.add_argument(
+        "--keep-nonreturns",
+        type=_share,
+        default=1.0,
+        metavar="SHARE",
+        help="learn from this share of the rows without a return; their weight makes up for it (default 1)",
+    )
+    _jobs(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model bundles")
     _seed(parser)
 
@@ -235,9 +243,7 @@ def _score(parser: argparse.ArgumentParser) -> None:
         help="reasons for every household written (all), for none, or: write the whole cohort with reasons for the "
         "N of --top (top)",
     )
-    parser.add_argument(
-        "--jobs", type=_whole, default=1, metavar="N", help="of a store, buckets at the same time (default 1)"
-    )
+    _jobs(parser)
     _table_out(parser)
 
 
@@ -285,6 +291,12 @@ def _every_months(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--jobs", type=_whole, default=1, metavar="N", help="of a store, buckets at the same time (default 1)"
+    )
+
+
 def _seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default 0)")
 
@@ -313,6 +325,12 @@ def _whole(text: str) -> int:
 def _amount(text: str) -> float:
     if not re.fullmatch(r"\d{1,15}(\.\d+)?", text):
         _refuse(f"'{text}' is not an amount; write it as 500000", f"“{text}”不是金额，请写成 500000")
+    return float(text)
+
+
+def _share(text: str) -> float:
+    if not re.fullmatch(r"\d{0,3}(\.\d+)?|1", text) or not text or not 0 < float(text) <= 1:
+        _refuse(f"'{text}' is not a share above 0 and at most 1", f"“{text}”不是大于0且不大于1的比例")
     return float(text)
 
 

@@ -13,6 +13,7 @@ from riskml.buckets.importing import append_tables, import_tables
 from riskml.buckets.scoring import score_store
 from riskml.buckets.sources import open_source
 from riskml.buckets.store import is_store, open_store
+from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
 from riskml.datasets import load_eph, load_malawi, make_monitoring
 from riskml.demo import tell_story
 from riskml.features.panel import backtest_sets, training_dates, training_set
@@ -87,8 +88,10 @@ def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
 
 def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Fit a model, measure it where a test date is given, and write its bundle."""
-    data = read(arguments.data, tell)
     outcome = {name: getattr(arguments, name) for name in ("horizon_months", "rule", "net_of_assistance")}
+    if is_store(arguments.data):
+        return _train_from_store(arguments, outcome, tell)
+    data = read(arguments.data, tell)
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
     if arguments.test_from is None:
         dates = training_dates(data, horizon_months=arguments.horizon_months, every_months=arguments.every_months)
@@ -96,8 +99,11 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     else:
         sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
         X, y = sets[:2]
+    rows, weight = sampled(y, arguments.keep_nonreturns)
+    X, y = X[rows], y[rows]
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
-    model = fit_model(data, X, y, outcome=outcome, seed=arguments.seed)
+    model = fit_model(data, X, y, outcome=outcome, sample_weight=weight, seed=arguments.seed)
+    model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     figures = None
     if arguments.test_from is not None:
         model.fit_summary_["known_by"] = arguments.test_from
@@ -223,6 +229,23 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "report": report,
     "changes": changes,
 }
+
+
+def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], tell: Tell) -> Answer:
+    """Fit a model on the rows of a store and write its bundle; figures are those of `riskml evaluate` on a folder."""
+    store = open_store(arguments.data)
+    how: dict[str, Any] = {"known_by": arguments.test_from, "n_jobs": arguments.jobs}
+    tell(in_words("computing features and outcomes", "正在计算特征和结果"))
+    months = {"horizon_months": arguments.horizon_months, "every_months": arguments.every_months}
+    dates = training_dates_of(store, **months, **how)
+    X, y, weight = sampled_training_set(store, dates, keep_nonreturns=arguments.keep_nonreturns, **how, **outcome)
+    tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
+    model = fit_model(store, X, y, outcome=outcome, sample_weight=weight, seed=arguments.seed)
+    model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
+    if arguments.test_from is not None:
+        model.fit_summary_["known_by"] = arguments.test_from
+    bundle = save_model(model, arguments.out, data=store.description())
+    return Answer({"bundle": str(bundle), "fit": model.fit_summary_, "figures": None}, str(bundle))
 
 
 def _written(data: Monitoring, folder: Path) -> Answer:

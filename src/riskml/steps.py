@@ -48,8 +48,8 @@ def read(folder: Path, tell: Tell) -> Monitoring:
     if is_store(folder):
         raise ValueError(
             in_words(
-                f"{folder} is a store; of the commands that read tables, score takes one",
-                f"{folder} 是数据仓；读取数据表的命令中，只有 score 可以使用数据仓",
+                f"{folder} is a store; of the commands that read tables, train and score take one",
+                f"{folder} 是数据仓；读取数据表的命令中，只有 train 和 score 可以使用数据仓",
             )
         )
     tell(in_words(f"reading {folder}", f"正在读取{folder}"))

@@ -13,6 +13,7 @@ import pandas as pd
 
 from riskml.buckets.clustering import (
     Tell,
+    count_households,
     create,
     first_areas_of,
     join_buckets,
@@ -117,7 +118,9 @@ def import_tables(
             first_areas = first_areas_of(database, bucket_households)
             join_buckets(database, first_areas)
             part = written(database, making / "000", kinds, tell)
+            n_households = count_households(database)
         manifest = {
+            "n_households": n_households,
             "extract_on": f"{extract_on:%Y-%m-%d}",
             "settings": settings,
             "tables": kinds,
@@ -185,7 +188,8 @@ def append_tables(source: Source, folder: Path, *, memory_mb: int = 1000, tell: 
             said(tell, "clustering", "正在归并")
             join_buckets(database, manifest["first_areas"], store)
             part = written(database, part_folder, manifest["tables"], tell)
-        longer = {**manifest, "extract_on": f"{max(extract_on, complete_to):%Y-%m-%d}"}
+            n_households = count_households(database)
+        longer = {**manifest, "extract_on": f"{max(extract_on, complete_to):%Y-%m-%d}", "n_households": n_households}
         longer["imports"] = [*manifest["imports"], part]
         del longer["sha256"]
         _check(Store(folder, longer), part, tell)

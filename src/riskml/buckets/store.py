@@ -58,9 +58,9 @@ class Store:
     folder : Path
         Where it is.
     manifest : dict
-        What it holds: ``extract_on``, ``settings`` (of ``monitoring.toml``), ``tables`` (kind of each column),
-        ``first_areas`` (of each bucket; a bucket ends where the next begins), ``imports`` (the files of each import
-        with row counts and hashes), ``sha256`` (of the rest).
+        What it holds: ``n_households``, ``extract_on``, ``settings`` (of ``monitoring.toml``), ``tables`` (kind of each
+        column), ``first_areas`` (of each bucket; a bucket ends where the next begins), ``imports`` (the files of each
+        import with row counts and hashes), ``sha256`` (of the rest).
     """
 
     folder: Path
@@ -75,6 +75,24 @@ class Store:
     def identity(self) -> str:
         """SHA-256 of all that is in the store."""
         return self.manifest["sha256"]
+
+    @property
+    def features(self) -> tuple[Any, ...]:
+        """Features declared with the tables."""
+        columns = self.manifest["tables"]
+        tables = {name: schema_of(kinds).empty_table().to_pandas() for name, kinds in columns.items()}
+        return declared_features(self.manifest["settings"]["features"], tables)
+
+    def description(self) -> dict[str, Any]:
+        """Return what the card of a model says of the data it learned from."""
+        rows = [part["rows"] for part in self.manifest["imports"]]
+        return {
+            "households": self.manifest["n_households"],
+            "tables": {name: sum(counts.get(name, 0) for counts in rows) for name in self.manifest["tables"]},
+            "extract_on": self.manifest["extract_on"],
+            "welfare_months": self.manifest["settings"]["welfare"]["months"],
+            "notes": self.manifest["settings"]["notes"],
+        }
 
     def files(self, name: str, bucket: int | None = None) -> list[str]:
         """Return the files of a table in a bucket (None: those kept once), oldest first, by their name in the store."""
@@ -160,7 +178,7 @@ def read_bucket(store: Store, bucket: int) -> Monitoring:
         welfare_months=settings["welfare"]["months"],
         max_age_months=settings["welfare"]["max_age_months"],
         extract_on=store.manifest["extract_on"],
-        features=declared_features(settings["features"], tables),
+        features=store.features,
         notes=tuple(settings["notes"]),
         checked=True,
     )

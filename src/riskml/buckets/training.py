@@ -95,36 +95,41 @@ def sampled_training_set(
     ValueError
         If the share is not above 0 and at most 1, or no outcome was observed.
     """
-    if not 0 < keep_nonreturns <= 1:
-        raise ValueError(f"keep_nonreturns must be above 0 and at most 1, got {keep_nonreturns}")
     with tempfile.TemporaryDirectory(prefix="riskml-training-") as place:
         asked = {"as_of_dates": as_of_dates, "keep_nonreturns": keep_nonreturns, "known_by": known_by, **outcome}
-        keys = _mapped(_write_rows, store, n_jobs, place=place, **asked)
-        labels = pd.concat([frame for frame in keys if len(frame.columns)], ignore_index=True)
-        names = next(iter(frame.attrs["names"] for frame in keys if "names" in frame.attrs))
-        # The parts are brought together one after the other, so that no row is in memory twice.
-        order = labels.sort_values(["household_id", "as_of_date"], kind="stable").index.to_numpy()
-        place_of = np.empty(len(order), dtype=np.int64)
-        place_of[order] = np.arange(len(order))
+        of_buckets = _mapped(_write_rows, store, n_jobs, place=place, **asked)
+        keys = pd.concat([rows for rows, _ in of_buckets], ignore_index=True)
+        if keys.empty:
+            raise ValueError("no outcome was observed on the as-of dates")
+        names = next(names for _, names in of_buckets if names)
+        # Each part goes straight to where it belongs, so that no row is in memory twice.
+        order = keys.sort_values(["household_id", "as_of_date"], kind="stable").index.to_numpy()
+        position = np.empty(len(order), dtype=np.int64)
+        position[order] = np.arange(len(order))
         values = np.empty((len(order), len(names)), dtype=np.float32)
         n_before = 0
-        for bucket in range(store.n_buckets):
-            part = np.load(Path(place) / f"{bucket}.npy")
-            values[place_of[n_before : n_before + len(part)]] = part
-            n_before += len(part)
-    labels = labels.iloc[order]
-    index = pd.MultiIndex.from_frame(labels[["household_id", "as_of_date"]])
+        for bucket, (rows, _) in enumerate(of_buckets):
+            if len(rows):
+                values[position[n_before : n_before + len(rows)]] = np.load(_part_of(place, bucket))
+                n_before += len(rows)
+    keys = keys.iloc[order]
+    index = pd.MultiIndex.from_frame(keys[["household_id", "as_of_date"]])
+    y = pd.Series(keys["returned"].to_numpy(), index=index, name="returned")
     X = pd.DataFrame(values, index=index, columns=names, copy=False)
-    y = pd.Series(labels["returned"].to_numpy(), index=index, name="returned")
-    if y.empty:
-        raise ValueError("no outcome was observed on the as-of dates")
     return X, y, np.where(y == 1, 1.0, 1 / keep_nonreturns)
 
 
-def kept(index: pd.MultiIndex, share: float) -> NDArray[np.bool_]:
-    """Say which rows belong to a sample of about this share; the same rows whatever stands beside them."""
-    drawn = pd.util.hash_pandas_object(index.to_frame(index=False).astype({"as_of_date": "int64"}), index=False)
-    return drawn.to_numpy() < share * 2.0**64
+def sampled(y: pd.Series, keep_nonreturns: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return which rows to keep (all that returned, a share of the others) and the weights of those kept.
+
+    Whether a row is kept depends on its household and date alone, not on the rows beside it.
+    """
+    if not 0 < keep_nonreturns <= 1:
+        raise ValueError(f"keep_nonreturns must be above 0 and at most 1, got {keep_nonreturns}")
+    keys = y.index.to_frame(index=False).astype({"as_of_date": "datetime64[s]"}).astype({"as_of_date": "int64"})
+    drawn = pd.util.hash_pandas_object(keys, index=False).to_numpy() / 2.0**64
+    rows = (y.to_numpy() == 1) | (drawn < keep_nonreturns)
+    return rows, np.where(y.to_numpy()[rows] == 1, 1.0, 1 / keep_nonreturns)
 
 
 def _mapped(function: Any, store: Store, n_jobs: int, **asked: Any) -> list[Any]:
@@ -149,7 +154,11 @@ def _welfare_days(store: Store, bucket: int, *, known_by: object | None) -> tupl
     data = _known(store, bucket, known_by)
     days = pd.Series([], dtype="datetime64[s]") if data is None else welfare_records(data)["date"]
     never = pd.Timestamp("2200-12-31"), pd.Timestamp("1900-01-01")
-    return never if days.empty else (days.min(), days.max())
+    return never if days.empty else (pd.Timestamp(days.min()), pd.Timestamp(days.max()))
+
+
+def _part_of(place: str, bucket: int) -> Path:
+    return Path(place) / f"{bucket}.npy"
 
 
 def _write_rows(
@@ -161,21 +170,23 @@ def _write_rows(
     keep_nonreturns: float,
     known_by: object | None,
     **outcome: Any,
-) -> pd.DataFrame:
-    """Write the features of a bucket's sample; return what they belong to."""
+) -> tuple[pd.DataFrame, list[str]]:
+    """Write the features of a bucket's sample; return the rows they belong to and their names."""
     data = _known(store, bucket, known_by)
-    values, keys = [], []
     names: list[str] = []
-    for day in as_of_dates if data is not None else ():
+    keys = [pd.DataFrame(columns=["household_id", "as_of_date", "returned"])]
+    values = []
+    for day in as_of_dates:
+        if data is None:
+            break
         X, y = training_set(data, [day], **outcome)
-        names = list(X.columns)
         area_id = cohort(data, [day])["area_id"].reindex(X.index)
         mine = store.bucket_of(area_id) == bucket
-        mine &= (y == 1).to_numpy() | kept(X.index, keep_nonreturns)
-        values.append(X[mine].to_numpy(dtype=np.float32))
-        keys.append(y[mine].reset_index())
-    np.save(Path(place) / f"{bucket}.npy", np.concatenate(values) if values else np.empty((0, 0), dtype=np.float32))
-    frame = pd.concat(keys, ignore_index=True) if keys else pd.DataFrame()
-    if names:
-        frame.attrs["names"] = names
-    return frame
+        X, y = X[mine], y[mine]
+        rows, _ = sampled(y, keep_nonreturns)
+        names = list(X.columns)
+        values.append(X[rows].to_numpy(dtype=np.float32))
+        keys.append(y[rows].reset_index())
+    if values:
+        np.save(_part_of(place, bucket), np.concatenate(values))
+    return pd.concat(keys[1:] or keys, ignore_index=True), names

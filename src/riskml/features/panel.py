@@ -249,8 +249,26 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
         If the records span too few months for one such date.
     """
     dates = welfare_records(data)["date"]
-    first = dates.min() - pd.DateOffset(days=1) + pd.DateOffset(months=data.welfare_months // 2)
-    last = dates.max() + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
+    return dates_between(
+        dates.min(),
+        dates.max(),
+        welfare_months=data.welfare_months,
+        horizon_months=horizon_months,
+        every_months=every_months,
+    )
+
+
+def dates_between(
+    first_record: pd.Timestamp,
+    last_record: pd.Timestamp,
+    *,
+    welfare_months: int,
+    horizon_months: int,
+    every_months: int,
+) -> list[pd.Timestamp]:
+    """Return the dates of :func:`training_dates` for welfare records from one day to another."""
+    first = first_record - pd.DateOffset(days=1) + pd.DateOffset(months=welfare_months // 2)
+    last = last_record + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
     day = last.replace(day=1)
     found: list[pd.Timestamp] = []
     while day > first or (not found and day >= first):
@@ -258,9 +276,9 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
         day = day - pd.DateOffset(months=every_months)
     if not found:
         raise ValueError(
-            f"welfare records from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} are too short "
+            f"welfare records from {first_record:%Y-%m-%d} to {last_record:%Y-%m-%d} are too short "
             f"for half a judging period of "
-            f"{data.welfare_months} months and a horizon of {horizon_months}"
+            f"{welfare_months} months and a horizon of {horizon_months}"
         )
     return [pd.Timestamp(day) for day in reversed(found)]
 

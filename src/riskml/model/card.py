@@ -42,7 +42,7 @@ _LIMITS = (
 
 
 def model_card(
-    model: RiskClassifier, *, data: Monitoring | None = None, figures: pd.DataFrame | None = None
+    model: RiskClassifier, *, data: Monitoring | Mapping[str, Any] | None = None, figures: pd.DataFrame | None = None
 ) -> dict[str, Any]:
     """Return the card of a fitted model as plain JSON values.
 
@@ -50,8 +50,8 @@ def model_card(
     ----------
     model : RiskClassifier
         Fitted.
-    data : Monitoring, optional
-        The data it was trained on.
+    data : Monitoring or mapping, optional
+        The data it was trained on, or what the card says of them.
     figures : DataFrame, optional
         Table of :func:`riskml.evaluate` beside the rivals.
 
@@ -72,7 +72,9 @@ def model_card(
         **{key: {"en": en, "zh": zh} for key, (en, zh) in _SAID.items()},
         "limits": [{"en": en, "zh": zh} for en, zh in _LIMITS],
     }
-    if data is not None:
+    if isinstance(data, Mapping):
+        card["data"] = dict(data)
+    elif data is not None:
         card["data"] = {
             "households": len(data.household_ids),
             "tables": {name: len(table) for name, table in data.tables.items()},

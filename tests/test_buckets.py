@@ -351,6 +351,19 @@ def test_a_day_with_nobody_at_risk_in_a_store_ends_with_1(county, tmp_path, caps
     asked = ["score", str(county / "store"), "--model", str(county / "models"), "--as-of", "1990-01-01"]
     assert main([*asked, "--out", str(tmp_path / "x.csv")]) == 1
     assert "no household is at risk" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_without_a_table_of_the_model_ends_with_4_and_leaves_nothing(county, tmp_path, capsys):
+    (tmp_path / "tables").mkdir()
+    for path in (county / "tables").iterdir():
+        if path.stem != "medical":
+            shutil.copy(path, tmp_path / "tables")
+    assert main(["import", str(tmp_path / "tables"), str(tmp_path / "store")]) == 0
+    asked = ["score", str(tmp_path / "store"), "--model", str(county / "models"), "--as-of", AS_OF, "--jobs", "2"]
+    assert main([*asked, "--out", str(tmp_path / "x.csv")]) == 4
+    assert "medical" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "tables"]
 
 
 def test_commands_that_cannot_take_a_store_say_so(county, capsys):

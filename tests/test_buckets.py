@@ -508,6 +508,18 @@ def test_what_a_folder_is_refused_for_a_store_is_refused_for_with_the_same_count
     assert [path.name for path in tmp_path.iterdir()] == ["tables"]
 
 
+@pytest.mark.parametrize(("place", "key"), [((), "opinions"), (("tables", "incomes"), "history")])
+def test_a_setting_a_store_does_not_follow_is_refused_by_name(tmp_path, place, key):
+    source = open_source(str(written(moving_world(0), tmp_path / "tables")))
+    level = source.settings
+    for name in place:
+        level = level.setdefault(name, {})
+    level[key] = ["something a later version understands"]
+    with pytest.raises(DataRefused, match=key):
+        import_tables(source, tmp_path / "store")
+    assert [path.name for path in tmp_path.iterdir()] == ["tables"]
+
+
 def appended(tmp_path: Path, change) -> pytest.ExceptionInfo:
     """Return the refusal of an append after ``change`` of what is new; the store must be as it was."""
     tables = moving_world(2)

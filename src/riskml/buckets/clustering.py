@@ -226,7 +226,7 @@ def said(tell: Tell | None, en: str, zh: str) -> None:
 
 def _untaken(settings: Mapping[str, Any]) -> list[Finding]:
     """Return findings for settings that a store does not follow."""
-    places = {"": (settings, _TAKEN)}
+    places: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {"": (settings, _TAKEN)}
     places |= {f"tables.{name}.": (how, _TAKEN_OF_TABLE) for name, how in settings.get("tables", {}).items()}
     return [
         finding("untaken_setting", "", "", 1, place + key, messages=MESSAGES, expected=", ".join(taken))

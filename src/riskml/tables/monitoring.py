@@ -92,7 +92,12 @@ class Monitoring:
         extract_on = None if self.extract_on is None else pd.Timestamp(self.extract_on).normalize()
         assumed = assume_known_on or {}
         if self.checked:
-            typed, keys, left_out, assumptions = dict(self.tables), keys_of(self.tables), list[str](), []
+            typed, keys, left_out, assumptions = (
+                dict(self.tables),
+                keys_of(self.tables),
+                list[str](),
+                list[tuple[str, str]](),
+            )
         else:
             tables, findings, assumptions = with_known_on(
                 self.tables, extract_on=extract_on, overwritten=self.overwritten, assume_known_on=assumed

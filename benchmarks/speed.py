@@ -1,4 +1,6 @@
-"""How fast the parts are, beside the usual ways: ``python benchmarks/speed.py [features] [learn] [explain] [--write]``.
+"""How fast the parts are, beside the usual ways.
+
+``python benchmarks/speed.py [features] [scoring] [learn] [explain] [--write]``
 
 ``features``: every way of ``ways.py`` runs in a process of its own, in turn, ``--times`` times, on the same tables. CPU
 seconds are those of all threads; peak memory is that of the process, its input tables included, from the moment it
@@ -24,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from results import machine, markdown, publish
-from ways import COLUMNS, DATES, LATE, TABLES, WAYS, write_tables
+from ways import COLUMNS, DATES, LATE, SCORING, TABLES, WAYS, write_tables
 
 OWN, RAW, SLOWEST = "riskml, tables checked before", "riskml, from raw tables", "featuretools"
 #: Households that featuretools gets: about a minute.
@@ -74,6 +76,27 @@ def features(arguments: argparse.Namespace) -> str:
     return f"{said}\n\n{_ways_table(spent, arguments.households)}"
 
 
+def scoring(arguments: argparse.Namespace) -> str:
+    """Time one date from files to features, beside the bare reading of the files."""
+    spent: dict[str, list[dict[str, float]]] = {name: [] for name in SCORING}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "all")
+        n_events = write_tables(arguments.households, folder)
+        for _ in range(arguments.times):
+            for name in SCORING:
+                spent[name].append(_measured(name, folder, compared=False))
+    median = _medians(spent)
+    rows = [["way", "CPU s", "of it system", "wall s", "peak GB", "riskml times this"]]
+    for name, took in median.items():
+        ratio = f"{next(iter(median.values()))['cpu'] / took['cpu']:.1f}"
+        rows.append([name, *(f"{took[figure]:.2f}" for figure in ("cpu", "system", "wall")), _giga(took), ratio])
+    said = (
+        f"{arguments.households:,} households, {n_events:,} events in {len(TABLES)} tables, as `write_monitoring` "
+        f"writes them, rows in the order of households and days; {len(COLUMNS)} statistics of one date."
+    )
+    return f"{said}\n\n{markdown(rows)}"
+
+
 def _measured(name: str, folder: Path, *, compared: bool, python: str = sys.executable) -> dict[str, float]:
     """Run a way in a process of its own; compare its values with those of the first way that was compared here."""
     values, expected = folder / "values.npy", folder / "expected.npy"
@@ -94,7 +117,7 @@ def _compare(values: np.ndarray, expected: np.ndarray, *, partly: bool) -> None:
 
 def run_way(name: str, folder: Path, values: str) -> None:
     """Run one way in this process, print what it took as JSON, and save its values if there is a place for them."""
-    compute, as_array = WAYS[name](folder)
+    compute, as_array = {**WAYS, **SCORING}[name](folder)
     n_households = int(np.load(folder / "n_households.npy"))
     # What reading the tables left behind is given back. The host of a virtual machine charges seconds for memory that
     # is touched first; all ways get it touched.
@@ -119,20 +142,28 @@ def _peak_bytes() -> float:
 
 
 def _ways_table(spent: Mapping[str, list[dict[str, float]]], n_households: int) -> str:
-    median = {
-        name: {figure: float(np.median([one[figure] for one in runs])) for figure in runs[0]}
-        for name, runs in spent.items()
-        if runs
-    }
+    median = _medians(spent)
     n_rows = {name: len(DATES) * (N_FEW if name == SLOWEST else n_households) for name in median}
     a_row = {name: took["cpu"] / n_rows[name] for name, took in median.items()}
     rows = [["way", "CPU s", "of it system", "wall s", "peak GB", "CPU µs a row", f"times {OWN}", f"times {RAW}"]]
     for name, took in median.items():
         ratios = [f"{a_row[name] / a_row[other]:.1f}" for other in (OWN, RAW)]
         figures = [f"{took[figure]:.2f}" for figure in ("cpu", "system", "wall")]
-        figures += [f"{took['peak'] / 1e9:.2f}", f"{a_row[name] * 1e6:.1f}"]
+        figures += [_giga(took), f"{a_row[name] * 1e6:.1f}"]
         rows.append([name + (f" ({n_rows[name]:,} rows)" if name == SLOWEST else ""), *figures, *ratios])
     return markdown(rows)
+
+
+def _medians(spent: Mapping[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    return {
+        name: {figure: float(np.median([one[figure] for one in runs])) for figure in runs[0]}
+        for name, runs in spent.items()
+        if runs
+    }
+
+
+def _giga(took: Mapping[str, float]) -> str:
+    return f"{took['peak'] / 1e9:.2f}"
 
 
 def learn(arguments: argparse.Namespace) -> str:
@@ -166,7 +197,7 @@ def shapley(arguments: argparse.Namespace) -> str:
     return table(min(arguments.households, N_EXPLAINED), arguments.times, _medians)
 
 
-PARTS = {"features": features, "learn": learn, "explain": shapley}
+PARTS = {"features": features, "scoring": scoring, "learn": learn, "explain": shapley}
 
 
 def _timed(ways: Mapping[str, Callable[[], object]], times: int) -> str:

@@ -48,10 +48,11 @@ def write_tables(n_households: int, folder: Path) -> int:
     """Write the tables of a district for every way; return the number of events.
 
     ``contract/`` holds the tables as riskml reads them, in the order of households and days, ``shuffled/`` the same
-    without any order, ``lines/`` the events as the rivals get them.
+    without any order, ``store/`` the same as riskml writes them, ``lines/`` the events as the rivals get them.
     """
     from riskml import Monitoring
     from riskml.features.records import known_records
+    from riskml.tables.reading import write_monitoring
 
     tables = generated(n_households)
     for part in ("contract", "shuffled", "lines"):
@@ -66,6 +67,7 @@ def write_tables(n_households: int, folder: Path) -> int:
         records = records.assign(household=data.household_ids.get_indexer(records["household_id"]).astype(np.int32))
         records = records[["household", "household_id", "date", "known_on", *columns]]
         records.to_parquet(folder / "lines" / f"{name}.parquet", index=False)
+    write_monitoring(data, folder / "store")
     np.save(folder / "n_households.npy", n_households)
     return sum(len(tables[name]) for name in TABLES)
 
@@ -283,6 +285,42 @@ WAYS: dict[str, Way] = {
     "Polars": by_polars,
     "featuretools": by_featuretools,
 }
+
+
+def riskml_scores(folder: Path) -> tuple[Callable[[], Any], Callable[[Any], np.ndarray]]:
+    """Let riskml read tables from Parquet, check them and compute the features of one date."""
+    from riskml import feature_table, read_monitoring
+
+    features = _compiled_features()
+    return lambda: feature_table(read_monitoring(folder / "store"), DATES[-1:], features=features), np.asarray
+
+
+def duckdb_reads(folder: Path) -> tuple[Callable[[], Any], Callable[[Any], np.ndarray]]:
+    """Let DuckDB read the same files into Arrow tables."""
+    return _scans(folder, "SELECT * FROM '{path}'")
+
+
+def duckdb_scans(folder: Path) -> tuple[Callable[[], Any], Callable[[Any], np.ndarray]]:
+    """Let DuckDB look at every value of the same files and keep nothing."""
+    return _scans(folder, "SELECT max(COLUMNS(*)) FROM '{path}'")
+
+
+#: One date: from files in order to features, beside the bare reading of the same files.
+SCORING: dict[str, Way] = {
+    "riskml, read, check and compute one date": riskml_scores,
+    "DuckDB, read into Arrow": duckdb_reads,
+    "DuckDB, greatest value of every column": duckdb_scans,
+}
+
+
+def _scans(folder: Path, query: str) -> tuple[Callable[[], Any], Callable[[Any], np.ndarray]]:
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET threads = 2")
+    queries = [query.format(path=path) for path in sorted((folder / "store").glob("*.parquet"))]
+    return lambda: [connection.sql(text).to_arrow_table() for text in queries], np.asarray
+
 
 _WELFARE: dict[str, Any] = {"welfare_months": 12, "max_age_months": 24}
 

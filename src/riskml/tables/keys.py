@@ -105,10 +105,18 @@ def row_order(household: NDArray[np.int64], *days: NDArray[np.int64]) -> NDArray
     >>> row_order(np.array([1, 0]), np.array([0, 9]), np.array([3, -3])).argsort().tolist()
     [1, 0]
     """
+    order = household.copy()
     for day in days:
         # A day from the year 1611 to 2328 fits into 18 bits.
-        household = household * 2**18 + day + 2**17
-    return household
+        order *= 2**18
+        order += day
+        order += 2**17
+    return order
+
+
+def whole_days(dates: pd.Series) -> NDArray[np.int64]:
+    """Return typed dates as days since 1970-01-01; missing ones as a number far below every date."""
+    return dates.to_numpy(dtype="datetime64[s]").view(np.int64) // 86_400
 
 
 def arrow_text(values: pd.Series | pd.Index) -> pa.LargeStringArray:
@@ -119,7 +127,12 @@ def arrow_text(values: pd.Series | pd.Index) -> pa.LargeStringArray:
 
 def letters(texts: pa.LargeStringArray) -> NDArray[np.uint8]:
     """Return the bytes of all texts, one after another."""
-    return np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    return _read_only(texts.buffers()[2] or b"", np.uint8)
+
+
+def _read_only(buffer: Any, dtype: type) -> NDArray[Any]:
+    # Some of Arrow's buffers may be written, some not: compiled code would come in both forms.
+    return np.frombuffer(memoryview(buffer).toreadonly(), dtype)
 
 
 def _key_columns(table: Table, frame: pd.DataFrame) -> list[pd.Series]:
@@ -132,11 +145,13 @@ def _fingerprints(table: Table, frame: pd.DataFrame) -> NDArray[np.uint64]:
     """Return numbers that are equal where the keys within a household are, and hardly ever elsewhere."""
     fingerprint = np.zeros(len(frame), dtype=np.uint64)
     for values in (values for values in _key_columns(table, frame) if values.name != "household_id"):
-        if values.dtype.kind in "Mb":
+        if values.dtype.kind == "M":
+            _mix_numbers(whole_days(values), fingerprint)
+        elif values.dtype.kind == "b":
             _mix_numbers(values.to_numpy().astype(np.int64), fingerprint)
         else:
             texts = arrow_text(values)
-            offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :]
+            offsets = _read_only(texts.buffers()[1], np.int64)[texts.offset :]
             _mix_texts(offsets, letters(texts), fingerprint)
     return fingerprint
 

@@ -329,7 +329,8 @@ def _divisors(data: Monitoring, table: str) -> tuple[np.ndarray, np.ndarray]:
     versions, kind = data.versions(table), _line_kind(data, table)
     if kind == "none":
         return (np.full(len(versions), np.nan),) * 2
-    known_on, household = _days(versions["known_on"]), versions["household_position"].to_numpy()
+    # A copy, for pandas gives out arrays that may not be written: compiled code would come in both forms.
+    known_on, household = _days(versions["known_on"]), versions["household_position"].to_numpy(copy=True)
     if "date" in versions:
         day = _days(versions["date"])
     else:
@@ -416,16 +417,17 @@ def _units(
 def _stated_units(data: Monitoring, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
     """Return the newest ``units`` of the household's income or welfare records known by then; NaN if none."""
     if "stated_units" not in data._cache:
-        columns = ["household_position", "known_on", "date", "units"]
-        stated = [
-            data.versions(name)[columns].dropna(subset="units")
-            for name in ("incomes", "welfare")
-            if name in data.tables and "units" in data.tables[name] and _line_kind(data, name) == "money"
-        ]
-        records = pd.concat(stated) if stated else pd.DataFrame(columns=columns, dtype=np.float64)
-        owner, known_on = records["household_position"].to_numpy().astype(np.int64), _days(records["known_on"])
-        order = np.argsort(row_order(owner, known_on, _days(records["date"])), kind="stable")
-        data._cache["stated_units"] = owner[order], known_on[order], records["units"].to_numpy()[order]
+        stated = [(np.array([], dtype=np.int64),) * 3 + (np.array([]),)]
+        for name in ("incomes", "welfare"):
+            if name in data.tables and "units" in data.tables[name] and _line_kind(data, name) == "money":
+                versions = data.versions(name)
+                there = versions["units"].notna().to_numpy()
+                days = (_days(versions[column]) for column in ("known_on", "date"))
+                columns = (versions["household_position"].to_numpy(), *days, versions["units"].to_numpy())
+                stated.append(tuple(column[there] for column in columns))
+        owner, known_on, date, units = (np.concatenate(columns) for columns in zip(*stated, strict=True))
+        order = np.argsort(row_order(owner, known_on, date), kind="stable")
+        data._cache["stated_units"] = owner[order], known_on[order], units[order]
     owner, known_on, units = data._cache["stated_units"]
     place = _last_known(_offsets(data, owner), known_on, household, known_by)
     return np.where(place >= 0, np.append(units, np.nan)[place], np.nan)

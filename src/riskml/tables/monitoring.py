@@ -12,7 +12,7 @@ import pandas as pd
 from riskml.findings import DataRefused
 from riskml.tables.contract import TABLES, Table
 from riskml.tables.history import require_history, with_known_on
-from riskml.tables.keys import RowKeys, household_ids_of, keys_of, record_codes, row_keys, row_order
+from riskml.tables.keys import RowKeys, household_ids_of, keys_of, record_codes, row_keys, row_order, whole_days
 from riskml.tables.validation import typed_tables
 
 
@@ -367,9 +367,10 @@ def _spread(disasters: pd.DataFrame, households: pd.DataFrame) -> pd.DataFrame:
 def _sorted(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     """Sort by household, then day, then ``known_on``; the rest of the key settles what is left."""
     day = next((column for column in ("date", "start") if column in versions), "known_on")
-    days = (versions[column].to_numpy().astype("datetime64[D]").astype(np.int64) for column in (day, "known_on"))
+    days = [whole_days(versions[column]) for column in (day, "known_on")]
     place = row_order(versions["household_position"].to_numpy(), *days)
-    order = np.argsort(place, kind="stable")
+    ascending = (place[1:] >= place[:-1]).all()
+    order = np.arange(len(place)) if ascending else np.argsort(place, kind="stable")
     tied = place[order[1:]] == place[order[:-1]]
     positions = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
     if len(positions):

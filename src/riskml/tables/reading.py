@@ -402,7 +402,9 @@ def _mapped(name: str, source: str, raw: pd.DataFrame, settings: dict[str, Any])
             )
     taken = set(sources.values()) - set(TABLES[name].by_name)
     kept = [column for column in raw.columns if column not in taken and column not in sources]
-    table = pd.concat([raw[kept], raw[list(sources.values())].set_axis(list(sources), axis=1)], axis=1)
+    table = raw[kept]
+    if sources:
+        table = pd.concat([table, raw[list(sources.values())].set_axis(list(sources), axis=1)], axis=1)
     table = table.assign(**settings.get("constants", {}))
     for kind, change in (("codes", _recoded), ("units", _times), ("dates", _iso_dates)):
         for column, how in settings.get(kind, {}).items():

@@ -124,19 +124,28 @@ def test_features_do_not_change_when_records_not_yet_known_are_dropped(seed: int
         pd.testing.assert_frame_equal(known_on(data, table, day), held, check_exact=True)
 
 
+#: By table: the columns of a record that happened a hundred days before it was known.
+LATE = {
+    "medical": {"record_id": "late", "cost": 9e5, "out_of_pocket": 8e5, "serious": 1.0},
+    "housing": {"grade": 4.0, "rooms": 1.0},
+    "members": {"member_id": "late", "birth": pd.Timestamp("1980-01-01"), "labour": 2.0},
+    "employment": {"member_id": "late", "wage": 9e5, "away": 1.0},
+    "disasters": {"area_id": "", "record_id": "late", "kind": "flood", "severity": 3.0, "loss": 9e5},
+}
+
+
 @CASES
-@given(SEEDS, st.sampled_from(DATES), st.integers(0, 40))
+@given(SEEDS, st.sampled_from(DATES), st.integers(0, 40), st.sampled_from(sorted(LATE)))
 def test_a_late_record_changes_features_only_from_the_day_after_it_was_known(
-    seed: int, day: pd.Timestamp, days: int
+    seed: int, day: pd.Timestamp, days: int, table: str
 ) -> None:
     tables = stack(seed)
     known = day + pd.Timedelta(days=days)
     households = [f"{1000 * world + 1}" for world in range(1, N_WORLDS + 1)]
-    bills = {
-        "household_id": households, "date": known - pd.Timedelta(days=100), "known_on": known, "record_id": "late",
-        "cost": 9e5, "out_of_pocket": 8e5, "serious": 1.0, "withdrawn": 0.0,
-    }  # fmt: skip
-    late = {**tables, "medical": pd.concat([tables["medical"], pd.DataFrame(bills)], ignore_index=True)}
+    happened = "start" if "start" in tables[table] else "date"
+    record = {happened: known - pd.Timedelta(days=100), "known_on": known, "withdrawn": 0.0, **LATE[table]}
+    news = pd.DataFrame({"household_id": households, **record})
+    late = {**tables, table: pd.concat([tables[table], news], ignore_index=True)}
     after = known + pd.Timedelta(days=1)
     X, X_late = (features_on(t, known - pd.Timedelta(days=1), known, after) for t in (tables, late))
     changed = (X.fillna(-1) != X_late.fillna(-1)).any(axis=1)

@@ -55,7 +55,7 @@ def score(
     as_of_date: str,
     *,
     n_explained: int | None = None,
-    bucket_households: int = 20_000,
+    bucket_households: int = 10_000,
     **monitoring: Any,
 ) -> DataFrame:
     """Return the risks of a date, with reasons, of all households of tables in Spark.
@@ -76,8 +76,9 @@ def score(
     n_explained : int, optional
         Reasons for the first so many households of each bucket only, since a bucket does not know the others: enough
         for the first so many of the nation. Default: for all.
-    bucket_households : int, default 20_000
-        About how many households a bucket holds. A bucket is one task, all its records in the memory of a worker.
+    bucket_households : int, default 10_000
+        About how many households a bucket holds. All its records are in the memory of one Python worker at once: half a
+        gigabyte, and about 27 MB for each 1,000 households of 50 records.
     **monitoring
         ``welfare_months, max_age_months, extract_on, features`` of :class:`riskml.Monitoring`.
 

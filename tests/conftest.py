@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
+import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,3 +29,28 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set RISKML_DATA")
     return folder
+
+
+@pytest.fixture
+def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
+    """Return a function that puts another text into a module, its kernels as plain Python, until the test is over."""
+
+    def planted(module: str, right: str, wrong: str) -> None:
+        home = sys.modules[f"riskml.{module}"]
+        source = Path(home.__file__ or "").read_text(encoding="utf-8")
+        assert right in source, f"the right text of this fault is no longer in {module}.py: {right}"
+        source = source.replace(right, wrong).replace("@numba.njit(cache=True)", "")
+        source = source.replace("from numba import njit", "def njit(**options):\n    return lambda function: function")
+        mutant = importlib.util.module_from_spec(
+            importlib.util.spec_from_loader(f"mutated_{module.replace('.', '_')}", loader=None)
+        )  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, mutant.__name__, mutant)
+        exec(compile(source, f"mutated {module}.py", "exec"), mutant.__dict__)
+        for name, function in list(vars(mutant).items()):
+            if isinstance(function, types.FunctionType) and function.__module__ == mutant.__name__:
+                held = vars(home).get(name)
+                for other in [m for key, m in sys.modules.items() if key.startswith("riskml.")]:
+                    if held is not None and vars(other).get(name) is held:
+                        monkeypatch.setattr(other, name, function)
+
+    return planted

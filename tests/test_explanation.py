@@ -15,9 +15,12 @@ from trees import Trees, dictionary, explanation, keys
 from worlds import ASKED, random_tables
 
 from riskml.causes import CAUSES
+from riskml.explanation import contributions
 from riskml.explanation.contributions import explain
+from riskml.explanation.shapley import prepare
 from riskml.features.dictionary import feature_dictionary
 from riskml.features.panel import feature_table
+from riskml.model.classifier import RiskClassifier
 from riskml.tables.monitoring import Monitoring
 
 log_odds = st.floats(-8, 8, allow_nan=False)
@@ -51,6 +54,16 @@ def test_contributions_add_up_to_the_log_odds_and_points_to_the_risk(bills):
         np.testing.assert_allclose(why.in_points(by).sum(axis=1), why.risk - why.base_risk, rtol=0, atol=1e-9)
     np.testing.assert_allclose(why.by_cause().sum(axis=1), why.values.sum(axis=1), atol=1e-12)
     assert list(why.by_cause()) == list(CAUSES)
+
+
+def test_a_household_alone_is_explained_to_the_last_bit_as_among_others(district):
+    _, model, X = district
+    whole = explain(model, X)
+    for n_rows in (1, 2, 3, 7):
+        part = explain(model, X[5 : 5 + n_rows])
+        for by in ("cause", "feature"):
+            expected = whole.in_points(by)[5 : 5 + n_rows]
+            pd.testing.assert_frame_equal(part.in_points(by), expected, check_exact=True)
 
 
 def test_contributions_are_those_of_shap_times_the_slope_of_the_calibration(bills):
@@ -91,6 +104,50 @@ def _mean(trees, row, known):
         return (sizes[0] * walk(left) + sizes[1] * walk(right)) / sum(sizes)
 
     return sum(walk(tree["tree_structure"]) for tree in trees)
+
+
+def test_with_a_background_every_row_starts_from_its_mean_log_odds_and_values_are_those_of_mixed_rows(bills):
+    model, X = bills
+    background = X[:20]
+    why = explain(model, X, background=background)
+    assert why.base_value == pytest.approx(logit(model.predict_risk(background)).mean(), abs=1e-12)
+    np.testing.assert_allclose(why.base_value + why.values.sum(axis=1), logit(model.predict_risk(X)), atol=1e-9)
+    row = X.iloc[[33]]
+    expected = np.zeros(4)
+    orders = list(itertools.permutations(X.columns))
+    for order in orders:
+        met = background.set_axis(keys(20))
+        before = logit(model.predict_risk(met)).mean()
+        for name in order:
+            met = met.assign(**{name: row[name].iloc[0]})
+            after = logit(model.predict_risk(met)).mean()
+            expected[X.columns.get_loc(name)] += (after - before) / len(orders)
+            before = after
+    np.testing.assert_allclose(explain(model, row, background=background).values[0], expected, atol=1e-12)
+
+
+def test_a_background_fits_the_model_or_is_refused(bills):
+    model, X = bills
+    turned = X[X.columns[::-1]]
+    np.testing.assert_array_equal(
+        explain(model, X, background=turned[:9]).values, explain(model, X, background=X[:9]).values
+    )
+    named = RiskClassifier(dictionary=model.dictionary_.assign(direction=0, actionable=False), n_estimators=5)
+    named.fit(X, np.arange(len(X)) % 2)
+    with pytest.raises(ValueError, match="1 missing: wage"):
+        explain(named, X, background=X.drop(columns="wage"))
+    with pytest.raises(ValueError, match="0 sample"):
+        explain(named, X, background=X[:0])
+
+
+def test_tables_are_made_once_for_a_booster_and_a_background(bills, monkeypatch):
+    model, X = bills
+    model = Trees(X, X["bills"].fillna(0) > 1, model.dictionary_)
+    made = []
+    monkeypatch.setattr(contributions, "prepare", lambda *given: made.append(given) or prepare(*given))
+    for background in (None, None, X[:5], X[:5].copy(), X[:6], None):
+        explain(model, X[:3], background=background)
+    assert [None if rows is None else len(rows) for _, rows in made] == [None, 5, 6, None]
 
 
 def test_columns_in_another_order_give_the_same_explanation(bills):

@@ -4,12 +4,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-import types
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -283,31 +279,6 @@ FAULTS = {
     "the label holds the first versions of outcomes": ("features.panel", 'frame = frame[frame["superseded_on"].isna()]', 'frame = frame.drop_duplicates(["household_id", "date"])'),
     "a backtest trains on what was learned after it began": ("features.panel", "past = data.known_by(start)", "past = data"),
 }  # fmt: skip
-
-
-@pytest.fixture
-def plant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str], None]]:
-    """Return a function that puts another text into a module, its kernels as plain Python, until the test is over."""
-
-    def planted(module: str, right: str, wrong: str) -> None:
-        home = sys.modules[f"riskml.{module}"]
-        source = Path(home.__file__ or "").read_text(encoding="utf-8")
-        assert right in source, f"the right text of this fault is no longer in {module}.py: {right}"
-        source = source.replace(right, wrong).replace("@numba.njit(cache=True)", "")
-        source = source.replace("from numba import njit", "def njit(**options):\n    return lambda function: function")
-        mutant = importlib.util.module_from_spec(
-            importlib.util.spec_from_loader(f"mutated_{module.replace('.', '_')}", loader=None)
-        )  # type: ignore[arg-type]
-        monkeypatch.setitem(sys.modules, mutant.__name__, mutant)
-        exec(compile(source, f"mutated {module}.py", "exec"), mutant.__dict__)
-        for name, function in list(vars(mutant).items()):
-            if isinstance(function, types.FunctionType) and function.__module__ == mutant.__name__:
-                held = vars(home).get(name)
-                for other in [m for key, m in sys.modules.items() if key.startswith("riskml.")]:
-                    if held is not None and vars(other).get(name) is held:
-                        monkeypatch.setattr(other, name, function)
-
-    return planted
 
 
 #: Features short enough to be compared with the plain-Python account of them.

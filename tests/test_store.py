@@ -218,6 +218,8 @@ def pattern(old, new):
         pattern(r"^leaf_value=\S+", "leaf_value=inf"),
         pattern(r"^leaf_value=\S+ ", "leaf_value="),
         pattern(r"^leaf_count=\d+", "leaf_count=1_0"),
+        pattern(r"^leaf_count=\d+", "leaf_count=9999"),
+        pattern(r"^internal_count=\d+", "internal_count=9999"),
         pattern(r"^shrinkage=\S+", "shrinkage=much"),
         pattern(r"^internal_value=", "internal_worth="),
         lambda text: text[: len(text) // 2],

@@ -30,8 +30,9 @@ from riskml.tables.contract import TABLES
 from riskml.tables.validation import added_up, column_findings, finding, first_case, found, left_out, typed_rows
 
 Tell = Callable[[str, str], None]
-#: Settings of a table in ``monitoring.toml`` that say of each row alone what it means.
-_TAKEN = ("file", "sheet", "columns", "constants", "codes", "units", "dates")
+#: Settings in ``monitoring.toml`` that a store follows, and those of a table: what each row alone means.
+_TAKEN = ("extract_on", "notes", "welfare", "tables", "features")
+_TAKEN_OF_TABLE = ("file", "sheet", "columns", "constants", "codes", "units", "dates")
 #: Rows of a row group: few enough that the ids of a group fit its dictionary.
 _GROUP_ROWS = 2**17
 
@@ -50,8 +51,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "（后来得知的结束日请作为另一版本录入，填写其自己的 known_on），或将全部数据导入新的数据仓。",
     ),
     "untaken_setting": (
-        "monitoring.toml: a store cannot follow tables.{table}.{first}. It takes {expected}. Import tables without it.",
-        "monitoring.toml：数据仓不支持 tables.{table}.{first}，只支持 {expected}。请去掉后再导入。",
+        "monitoring.toml: a store cannot follow '{first}'. There it takes {expected}. Import tables without it.",
+        "monitoring.toml：数据仓不支持“{first}”，此处只支持 {expected}。请去掉后再导入。",
     ),
 }
 
@@ -85,13 +86,12 @@ def staged(
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Read the tables of the source, typed, into the database; return their columns and notes, or refuse them."""
     kinds: dict[str, dict[str, str]] = {}
-    findings: list[Finding] = []
+    findings = _untaken(source.settings)
     notes: list[str] = []
     omitted: list[str] = []
     for name, batches, note in source.tables():
         said(tell, f"reading {name}", f"正在读取 {name}")
         notes += [note] if note else []
-        findings += _untaken(name, source.settings.get("tables", {}).get(name, {}))
         n_rows = 0
         try:
             for batch in batches:
@@ -217,10 +217,16 @@ def said(tell: Tell | None, en: str, zh: str) -> None:
         tell(en, zh)
 
 
-def _untaken(name: str, settings: Mapping[str, Any]) -> list[Finding]:
-    """Return findings for settings of a table that work row by row cannot follow."""
-    words: dict[str, Any] = {"messages": MESSAGES, "expected": ", ".join(_TAKEN)}
-    return [finding("untaken_setting", name, "", 1, key, **words) for key in settings if key not in _TAKEN]
+def _untaken(settings: Mapping[str, Any]) -> list[Finding]:
+    """Return findings for settings that a store does not follow."""
+    places: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {"": (settings, _TAKEN)}
+    places |= {f"tables.{name}.": (how, _TAKEN_OF_TABLE) for name, how in settings.get("tables", {}).items()}
+    return [
+        finding("untaken_setting", "", "", 1, place + key, messages=MESSAGES, expected=", ".join(taken))
+        for place, (given, taken) in places.items()
+        for key in given
+        if key not in taken
+    ]
 
 
 def _insert(database: duckdb.DuckDBPyConnection, name: str, typed: pd.DataFrame, kinds: Mapping[str, str]) -> None:

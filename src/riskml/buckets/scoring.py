@@ -86,7 +86,6 @@ def score_store(
     asked = {"as_of_date": as_of_date, "n_listed": n_listed, "n_explained": n_explained}
     place = out.with_name(f"{out.name}.parts")
     parts_folder = place / _identity(store, model, asked)
-    parts_folder.mkdir(parents=True, exist_ok=True)
     parts = [parts_folder / f"bucket-{bucket:05d}.parquet" for bucket in range(store.n_buckets)]
     waiting = [bucket for bucket, path in enumerate(parts) if not path.exists()]
     if tell is not None and len(waiting) < len(parts):
@@ -101,8 +100,11 @@ def score_store(
             tell(in_words(said, f"第{bucket + 1}组已完成，共{number}/{len(parts)}组"))
     n_cohort = sum(int(pq.read_schema(path).metadata[b"n_cohort"]) for path in parts)
     if not n_cohort:
+        shutil.rmtree(place, ignore_errors=True)
         raise nobody_at_risk(as_of_date)
     n_written = write_pieces(_in_rank_order(parts, n_listed, n_explained), out, beside=parts_folder)
+    flush_to_disk(out)
+    flush_to_disk(out.parent)
     shutil.rmtree(place, ignore_errors=True)
     return n_cohort, n_written
 

@@ -1,7 +1,8 @@
 """The same households scored from a store and on a local Spark: ``python benchmarks/on_spark.py [--write]``.
 
 Tables as in ``large.py``; both ways read the same Parquet files, use buckets of the same size and one core, and write
-the first ``--top`` of the list with reasons, which are compared. Spark clusters the tables anew every time, a store once.
+the first ``--top`` of the list with reasons, which are compared. Spark clusters the tables anew every time, a store
+once.
 """
 
 from __future__ import annotations

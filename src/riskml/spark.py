@@ -111,13 +111,11 @@ def score(
     shared = {name: _whole_areas(taken[name]) for name in SHARED if name in taken}
     stacked, layout = stack({name: table for name, table in taken.items() if name != "lines"})
     task = _Task(layout, shared, first_areas, _bundle_of(model), as_of_date, n_explained, monitoring)
-
-    def score_rows(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
-        return task.score(key[0].as_py(), rows)
-
     # Records of households that are nowhere go to the first bucket, which refuses them.
     rows = stacked.join(homes, _HOUSEHOLD, "left").drop(_HOUSEHOLD).fillna(0, [_BUCKET])
-    return rows.groupBy(_BUCKET).applyInArrow(score_rows, _result_columns())
+    return rows.groupBy(_BUCKET).applyInArrow(
+        lambda key, bucket_rows: task.score(key[0].as_py(), bucket_rows), _result_columns()
+    )
 
 
 def stack(tables: Mapping[str, DataFrame]) -> tuple[DataFrame, dict[str, dict[str, list[str]]]]:

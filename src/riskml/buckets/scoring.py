@@ -167,13 +167,13 @@ def _write_part(store: Store, bucket: int, model: RiskClassifier, path: Path, **
 
 def part_schema() -> pa.Schema:
     """Return the columns of a part: those of a watchlist without the rank, which only all parts together give."""
+    return pa.schema([(name, _kind(name)) for name in WATCHLIST_COLUMNS if name != "rank"])
 
-    def kind(name: str) -> pa.DataType:
-        if name in _TEXT or name.startswith(TEXT_PREFIXES):
-            return pa.string()
-        return pa.timestamp("s") if name == "as_of_date" else pa.float64()
 
-    return pa.schema([(name, kind(name)) for name in WATCHLIST_COLUMNS if name != "rank"])
+def _kind(name: str) -> pa.DataType:
+    if name in _TEXT or name.startswith(TEXT_PREFIXES):
+        return pa.string()
+    return pa.timestamp("s") if name == "as_of_date" else pa.float64()
 
 
 def _in_rank_order(parts: Sequence[Path], n_listed: int | None, n_explained: int | None) -> Iterator[pd.DataFrame]:

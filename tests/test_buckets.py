@@ -272,7 +272,7 @@ def test_equal_risks_are_ordered_by_household_across_parts(tmp_path, monkeypatch
     for number in range(4):
         part = whole[number::4].sort_values(order, ascending=[False, True])
         paths.append(tmp_path / f"{number}.parquet")
-        table = scoring.pa.Table.from_pandas(part, schema=scoring._part_schema(), preserve_index=False)
+        table = scoring.pa.Table.from_pandas(part, schema=scoring.part_schema(), preserve_index=False)
         scoring.pq.write_table(table, paths[-1], row_group_size=3)
     for n_listed in (1, 7, 30, 100, None):
         merged = pd.concat(scoring._in_rank_order(paths, n_listed, 20), ignore_index=True)

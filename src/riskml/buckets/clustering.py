@@ -139,18 +139,11 @@ def newest_day(database: duckdb.DuckDBPyConnection, kinds: Mapping[str, Mapping[
     return max((pd.Timestamp(day) for day in days if day is not None), default=None)
 
 
-def first_areas_of(database: duckdb.DuckDBPyConnection, bucket_households: int) -> list[str]:
-    """Return the first area code of each bucket; the first bucket begins before every code."""
-    counts = database.sql(
+def households_of_areas(database: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
+    """Return of each area, in the order of the codes, how many households ever lived there."""
+    return database.sql(
         "SELECT area_id, count(DISTINCT household_id) FROM households GROUP BY area_id ORDER BY area_id"
     ).fetchall()
-    first_areas, n_households = [""], 0
-    for area, count in counts:
-        if n_households and n_households + count > bucket_households:
-            first_areas.append(area)
-            n_households = 0
-        n_households += count
-    return first_areas
 
 
 def join_buckets(database: duckdb.DuckDBPyConnection, first_areas: list[str], store: Store | None = None) -> None:

@@ -15,7 +15,7 @@ from riskml.buckets.clustering import (
     Tell,
     count_households,
     create,
-    first_areas_of,
+    households_of_areas,
     join_buckets,
     newest_day,
     said,
@@ -27,6 +27,7 @@ from riskml.buckets.sources import Source
 from riskml.buckets.store import (
     SHARED,
     Store,
+    first_areas_of,
     flush_to_disk,
     open_store,
     read_bucket,
@@ -115,7 +116,7 @@ def import_tables(
             declared_features(settings["features"], _empty(kinds))
             extract_on = extract_on or newest_day(database, kinds)
             said(tell, "clustering", "正在归并")
-            first_areas = first_areas_of(database, bucket_households)
+            first_areas = first_areas_of(households_of_areas(database), bucket_households)
             join_buckets(database, first_areas)
             part = written(database, making / "000", kinds, tell)
             n_households = count_households(database)

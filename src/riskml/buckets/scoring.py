@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import riskml
-from riskml.buckets.store import Store, flush_to_disk, read_bucket
+from riskml.buckets.store import Store, bucket_of, flush_to_disk, read_bucket
 from riskml.features.panel import cohort, feature_table
 from riskml.files import TEXT_PREFIXES, replacing, write_pieces
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
 from riskml.output.watchlists import WATCHLIST_COLUMNS
 from riskml.steps import Tell, in_words, nobody_at_risk, ranked, without_reasons
+from riskml.tables.monitoring import Monitoring
 
 #: Rows brought into memory at a time while the ranks are merged.
 _MERGED_AT_ONCE = 100_000
@@ -115,12 +116,26 @@ def score_bucket(
 
     A pure function: the same in a loop, in another process or on another machine.
     """
-    data = read_bucket(store, bucket)
+    asked: dict[str, Any] = {"as_of_date": as_of_date, "n_listed": n_listed, "n_explained": n_explained}
+    return score_data(read_bucket(store, bucket), bucket, store.manifest["first_areas"], model, **asked)
+
+
+def score_data(
+    data: Monitoring,
+    bucket: int,
+    first_areas: Sequence[str],
+    model: RiskClassifier,
+    *,
+    as_of_date: str,
+    n_listed: int | None,
+    n_explained: int | None,
+) -> tuple[pd.DataFrame, int]:
+    """Do what :func:`score_bucket` does, given the tables of the bucket and the first area of every bucket."""
     X = feature_table(data, [as_of_date])
     check_fits(model, X)
     # Others who once lived here are answered for by the bucket in which they lived on the day.
     area_id = cohort(data, [as_of_date])["area_id"]
-    X = X.loc[store.bucket_of(area_id) == bucket, list(model.feature_names_in_)]
+    X = X.loc[bucket_of(area_id, first_areas) == bucket, list(model.feature_names_in_)]
     if X.empty:
         return pd.DataFrame(columns=WATCHLIST_COLUMNS), 0
     return ranked(data, model, X, n_listed=n_listed, n_explained=n_explained), len(X)
@@ -136,7 +151,7 @@ def _identity(store: Store, model: RiskClassifier, asked: dict[str, Any]) -> str
 def _write_part(store: Store, bucket: int, model: RiskClassifier, path: Path, **asked: Any) -> int:
     """Write the part of a bucket, whole or not at all; return its number."""
     listed, n_cohort = score_bucket(store, bucket, model, **asked)
-    table = pa.Table.from_pandas(listed.drop(columns="rank"), schema=_part_schema(), preserve_index=False)
+    table = pa.Table.from_pandas(listed.drop(columns="rank"), schema=part_schema(), preserve_index=False)
     with replacing(path) as temporary:
         metadata = {"n_cohort": str(n_cohort)}
         pq.write_table(
@@ -150,13 +165,15 @@ def _write_part(store: Store, bucket: int, model: RiskClassifier, path: Path, **
     return bucket
 
 
-def _part_schema() -> pa.Schema:
-    def kind(name: str) -> pa.DataType:
-        if name in _TEXT or name.startswith(TEXT_PREFIXES):
-            return pa.string()
-        return pa.timestamp("s") if name == "as_of_date" else pa.float64()
+def part_schema() -> pa.Schema:
+    """Return the columns of a part: those of a watchlist without the rank, which only all parts together give."""
+    return pa.schema([(name, _kind(name)) for name in WATCHLIST_COLUMNS if name != "rank"])
 
-    return pa.schema([(name, kind(name)) for name in WATCHLIST_COLUMNS if name != "rank"])
+
+def _kind(name: str) -> pa.DataType:
+    if name in _TEXT or name.startswith(TEXT_PREFIXES):
+        return pa.string()
+    return pa.timestamp("s") if name == "as_of_date" else pa.float64()
 
 
 def _in_rank_order(parts: Sequence[Path], n_listed: int | None, n_explained: int | None) -> Iterator[pd.DataFrame]:

@@ -12,7 +12,7 @@ import bisect
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,9 +104,39 @@ class Store:
 
     def bucket_of(self, area_ids: Iterable[str]) -> np.ndarray:
         """Return the number of the bucket of each area; any code belongs to one, also one never seen."""
-        first_areas = self.manifest["first_areas"]
-        places, distinct = pd.factorize(pd.Index(area_ids))
-        return np.array([bisect.bisect_right(first_areas, area) - 1 for area in distinct], dtype=np.int64)[places]
+        return bucket_of(area_ids, self.manifest["first_areas"])
+
+
+def first_areas_of(counts: Iterable[tuple[str, int]], bucket_households: int) -> list[str]:
+    """Return the first area code of each bucket; the first bucket begins before every code.
+
+    Parameters
+    ----------
+    counts : iterable of (str, int)
+        Areas in the order of their codes, with the number of households that ever lived there.
+    bucket_households : int
+        About how many a bucket holds.
+    """
+    first_areas, n_households = [""], 0
+    for area, count in counts:
+        if n_households and n_households + count > bucket_households:
+            first_areas.append(area)
+            n_households = 0
+        n_households += count
+    return first_areas
+
+
+def bucket_of(area_ids: Iterable[str], first_areas: Sequence[str]) -> np.ndarray:
+    """Return the number of the bucket of each area, given the first area of each bucket."""
+    places, distinct = pd.factorize(pd.Index(area_ids))
+    return np.array([bisect.bisect_right(first_areas, area) - 1 for area in distinct], dtype=np.int64)[places]
+
+
+def with_disasters_of_areas(tables: Mapping[str, pd.DataFrame], disasters: pd.DataFrame) -> pd.DataFrame:
+    """Return the disasters of a bucket's tables with those of whole areas where one of its households ever lived."""
+    areas = tables["households"]["area_id"].unique()
+    parts = [tables["disasters"], _of_areas(disasters, areas)]
+    return pd.concat([frame for frame in parts if len(frame)] or parts[:1], ignore_index=True)
 
 
 def is_store(folder: Path) -> bool:
@@ -169,9 +199,7 @@ def read_bucket(store: Store, bucket: int) -> Monitoring:
     tables = {name: read_table(store, name, bucket) for name in columns if name != "lines"}
     tables["lines"] = read_table(store, "lines")
     if "disasters" in tables:
-        areas = tables["households"]["area_id"].unique()
-        whole = [tables["disasters"], _of_areas(read_table(store, "disasters"), areas)]
-        tables["disasters"] = pd.concat([frame for frame in whole if len(frame)] or whole[:1], ignore_index=True)
+        tables["disasters"] = with_disasters_of_areas(tables, read_table(store, "disasters"))
     tables = {name: tables[name] for name in TABLES if name in tables}
     return Monitoring(
         tables,

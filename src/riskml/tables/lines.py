@@ -417,7 +417,7 @@ def _units(
 def _stated_units(data: Monitoring, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
     """Return the newest ``units`` of the household's income or welfare records known by then; NaN if none."""
     if "stated_units" not in data._cache:
-        stated = [(np.array([], dtype=np.int64),) * 3 + (np.array([]),)]
+        stated: list[tuple[np.ndarray, ...]] = [(np.array([], dtype=np.int64),) * 3 + (np.array([]),)]
         for name in ("incomes", "welfare"):
             if name in data.tables and "units" in data.tables[name] and _line_kind(data, name) == "money":
                 versions = data.versions(name)

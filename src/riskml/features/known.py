@@ -64,7 +64,8 @@ def known_on(data: Monitoring, table: str, as_of_date: pd.Timestamp) -> pd.DataF
     Returns
     -------
     DataFrame
-        The columns of :func:`recorded` without ``superseded_on``, sorted by household, then ``date`` or ``start``.
+        The columns of :func:`recorded` without ``superseded_on`` and ``household_position``, sorted by household, then
+        ``date`` or ``start``.
     """
     versions = recorded(data, table)
     households = data.tables["households"]
@@ -72,7 +73,9 @@ def known_on(data: Monitoring, table: str, as_of_date: pd.Timestamp) -> pd.DataF
     # Strict <, as in the kernel: what is entered on the day itself is not yet seen by the office.
     there = (versions["known_on"] < as_of_date) & ~(versions["superseded_on"] < as_of_date)
     there &= registered.get_indexer(pd.Index(versions["household_id"])) >= 0
-    return versions[there].drop(columns="superseded_on").reset_index(drop=True)
+    # Where a household stands among all is no fact about it.
+    shown = versions[there].drop(columns="superseded_on").drop(columns="household_position")
+    return shown.reset_index(drop=True)
 
 
 def custom_values(

@@ -46,11 +46,16 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
         )  # type: ignore[arg-type]
         monkeypatch.setitem(sys.modules, mutant.__name__, mutant)
         exec(compile(source, f"mutated {module}.py", "exec"), mutant.__dict__)
-        for name, function in list(vars(mutant).items()):
-            if isinstance(function, types.FunctionType) and function.__module__ == mutant.__name__:
-                held = vars(home).get(name)
-                for other in [m for key, m in sys.modules.items() if key.startswith("riskml.")]:
-                    if held is not None and vars(other).get(name) is held:
-                        monkeypatch.setattr(other, name, function)
+        users = [user for key, user in sys.modules.items() if key.startswith(("riskml.", "test_"))]
+        for name, held in list(vars(home).items()):
+            other = vars(mutant).get(name)
+            if isinstance(other, types.FunctionType) and other.__module__ == mutant.__name__:
+                for user in (user for user in users if vars(user).get(name) is held):
+                    monkeypatch.setattr(user, name, other)
+            elif isinstance(held, type) and held.__module__ == home.__name__:
+                for method, its in vars(other).items():
+                    changed = isinstance(its, types.FunctionType) and its.__code__ != vars(held)[method].__code__
+                    if changed:
+                        monkeypatch.setattr(held, method, its)
 
     return planted

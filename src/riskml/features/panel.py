@@ -14,6 +14,7 @@ from riskml.features import windows
 from riskml.features.declarations import Declaration
 from riskml.features.records import available, compute, household_version, welfare_on
 from riskml.features.standard import STANDARD
+from riskml.tables.history import require_history
 from riskml.tables.lines import welfare_records
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
     ------
     ValueError
         If there is no as-of date.
+    DataRefused
+        If a table is overwritten in place and a date is not after its extract.
     """
-    dates = _dates(as_of_dates)
+    dates = _dates(data, as_of_dates)
     household, as_of, version, welfare = _at_risk(data, dates)
     versions = data.versions("households")
     weight = versions["weight"].to_numpy(dtype=np.float64)[version] if "weight" in versions else np.ones(len(version))
@@ -81,6 +84,8 @@ def feature_table(
     ------
     ValueError
         If there is no as-of date, or two features have the same name.
+    DataRefused
+        If a table is overwritten in place and a date is not after its extract.
 
     Examples
     --------
@@ -90,7 +95,7 @@ def feature_table(
     >>> X.index.names
     FrozenList(['household_id', 'as_of_date'])
     """
-    dates = _dates(as_of_dates)
+    dates = _dates(data, as_of_dates)
     columns = available(data, (*features, *data.features))
     household, as_of, _, _ = _at_risk(data, dates)
     values = compute(data, columns, household, as_of, dates)
@@ -140,11 +145,14 @@ def outcome_labels(
     ------
     ValueError
         If the horizon is not positive, the rule unknown, or a household of the index not in the data.
+    DataRefused
+        If a table is overwritten in place and a date is not after its extract.
     """
     if horizon_months < 1:
         raise ValueError(f"horizon_months must be at least 1, got {horizon_months}")
     if rule not in ("at_horizon", "any"):
         raise ValueError(f"rule must be 'at_horizon' or 'any', got {rule!r}")
+    require_history(data, index.get_level_values("as_of_date").unique())
     household = data.household_ids.get_indexer(index.get_level_values("household_id")).astype(np.int64)
     if (household < 0).any():
         unknown = index.get_level_values("household_id")[household < 0]
@@ -252,8 +260,26 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
         If the records span too few months for one such date.
     """
     dates = welfare_records(data)["date"]
-    first = dates.min() - pd.DateOffset(days=1) + pd.DateOffset(months=data.welfare_months // 2)
-    last = dates.max() + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
+    return dates_between(
+        dates.min(),
+        dates.max(),
+        welfare_months=data.welfare_months,
+        horizon_months=horizon_months,
+        every_months=every_months,
+    )
+
+
+def dates_between(
+    first_record: pd.Timestamp,
+    last_record: pd.Timestamp,
+    *,
+    welfare_months: int,
+    horizon_months: int,
+    every_months: int,
+) -> list[pd.Timestamp]:
+    """Return the dates of :func:`training_dates` for welfare records from one day to another."""
+    first = first_record - pd.DateOffset(days=1) + pd.DateOffset(months=welfare_months // 2)
+    last = last_record + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
     day = last.replace(day=1)
     found: list[pd.Timestamp] = []
     while day > first or (not found and day >= first):
@@ -261,9 +287,9 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
         day = day - pd.DateOffset(months=every_months)
     if not found:
         raise ValueError(
-            f"welfare records from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} are too short "
+            f"welfare records from {first_record:%Y-%m-%d} to {last_record:%Y-%m-%d} are too short "
             f"for half a judging period of "
-            f"{data.welfare_months} months and a horizon of {horizon_months}"
+            f"{welfare_months} months and a horizon of {horizon_months}"
         )
     return [pd.Timestamp(day) for day in reversed(found)]
 
@@ -309,6 +335,8 @@ def backtest_sets(
     ------
     ValueError
         If there is no date to train or to test on.
+    DataRefused
+        If a table is overwritten in place and ``test_from`` is not after its extract.
     """
     start = pd.Timestamp(str(test_from))
     settings = {"features": features, "rule": rule, "net_of_assistance": net_of_assistance}
@@ -325,11 +353,12 @@ def backtest_sets(
     return X_train, y_train, X_test, y_test
 
 
-def _dates(as_of_dates: Iterable[object]) -> pd.DatetimeIndex:
+def _dates(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DatetimeIndex:
     given = [as_of_dates] if isinstance(as_of_dates, str | pd.Timestamp) else list(as_of_dates)
     if not given:
         raise ValueError("as_of_dates is empty; give at least one date")
     dates = pd.DatetimeIndex([pd.Timestamp(day) for day in given]).normalize().unique().sort_values()  # type: ignore[arg-type]
+    require_history(data, dates)
     return pd.DatetimeIndex(dates.astype("datetime64[s]"))
 
 

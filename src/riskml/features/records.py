@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from riskml.features import windows
 from riskml.features.declarations import Condition, Declaration, Feature, FloatArray, expand
+from riskml.features.known import custom_values, recorded
 from riskml.features.standard import STANDARD
-from riskml.tables.contract import TABLES
-from riskml.tables.lines import in_lines, welfare_records
+from riskml.tables.lines import welfare_records
 
 if TYPE_CHECKING:
     from riskml.tables.monitoring import Monitoring
@@ -50,11 +50,7 @@ def known_records(data: Monitoring, table: str) -> pd.DataFrame | None:
             return None
         lifted = versions.assign(date=versions["lifted_on"], lifted_on=1.0)
         return lifted[lifted["date"].notna()]
-    records = in_lines(data, table)
-    if table == "incomes":
-        amounts = [c.name for c in TABLES[table].columns if c.kind == "amount" and c.name in records]
-        records = records.assign(**{name: records[name] * 12 / records["months"] for name in amounts})
-    return records
+    return recorded(data, table)
 
 
 def available(data: Monitoring, features: Iterable[Declaration]) -> tuple[Feature, ...]:
@@ -64,6 +60,10 @@ def available(data: Monitoring, features: Iterable[Declaration]) -> tuple[Featur
     for feature in expand(features):
         if feature.kernel == "derived":
             if all(name in kept for name in feature.inputs):
+                kept[feature.name] = feature
+            continue
+        if feature.kernel == "custom":
+            if all(table == "welfare" or table in data.tables for table in feature.tables):
                 kept[feature.name] = feature
             continue
         if feature.table not in columns:
@@ -108,7 +108,8 @@ def compute(
     position = {feature.name: i for i, feature in enumerate(features)}
     groups: dict[tuple[str, str], list[int]] = {}
     for i, feature in enumerate(features):
-        groups.setdefault((feature.kernel, "" if feature.kernel == "derived" else feature.table), []).append(i)
+        table = "" if feature.kernel in ("derived", "custom") else feature.table
+        groups.setdefault((feature.kernel, table), []).append(i)
     for (kernel, table), members in groups.items():
         chosen = [features[i] for i in members]
         if kernel == "newest":
@@ -116,10 +117,13 @@ def compute(
             out[:, members] = values[:, [("welfare", "welfare_net").index(feature.column or "") for feature in chosen]]
         elif kernel == "neighbours":
             out[:, members] = _neighbours(data, chosen, household, as_of, as_of_dates)
+        elif kernel == "custom":
+            out[:, members] = custom_values(data, chosen, household, as_of, as_of_dates)
         elif kernel != "derived":
             _statistics(data, table, kernel, chosen, members, household, as_of, as_of_dates, out)
     for i, feature in enumerate(features):
-        if feature.function is not None:
+        if feature.kernel == "derived":
+            assert feature.function is not None, "a derived feature has a function"
             with np.errstate(invalid="ignore", divide="ignore"):
                 out[:, i] = feature.function(*(out[:, position[name]] for name in feature.inputs))
     return out
@@ -169,7 +173,7 @@ def rows_behind(
     index : MultiIndex
         ``(household_id, as_of_date)`` of the values.
     names : sequence of str
-        Names of features; a derived one stands for its inputs, neighbours have no rows of their own.
+        Names of features; a derived one stands for its inputs, neighbours and custom ones have no rows of their own.
     features : sequence of declarations, optional
         Where the names are declared; default :data:`riskml.STANDARD` and those of the data.
 
@@ -313,7 +317,7 @@ def _leaves(feature: Feature, declared: dict[str, Feature]) -> list[Feature]:
 def _rows_of(data: Monitoring, feature: Feature, index: pd.MultiIndex) -> pd.DataFrame | None:
     """Return the visible rows of one kernel feature for the households and dates of the index."""
     frame = known_records(data, feature.table)
-    if frame is None or feature.kernel == "neighbours":
+    if frame is None or feature.kernel in ("neighbours", "custom"):
         return None
     wanted = index.to_frame(index=False)
     rows = frame[frame["household_id"].isin(wanted["household_id"])]

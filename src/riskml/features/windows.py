@@ -318,10 +318,12 @@ def _event_kernel(  # type: ignore[no-untyped-def]
                 years[n_seen] = (date[record] - day) / 365.25
                 n_seen += 1
         for column in range(n_columns):
-            # Welford's update, newest record first, gives every nested window from one pass.
+            # Welford's update, newest record first, gives every nested window from one pass. Values count from the
+            # newest one: the difference of two large amounts is exact, their squares would not be.
             n = 0
             newest = -1
             position = 0
+            base = 0.0
             total = mean = m2 = mean_x = m2_x = co = 0.0
             high = -np.inf
             low = np.inf
@@ -337,15 +339,17 @@ def _event_kernel(  # type: ignore[no-untyped-def]
                         continue
                     if n == 0:
                         newest = seen[position - 1]
-                    step = value - mean
+                        base = value
+                    centred = value - base
+                    step = centred - mean
                     step_x = x - mean_x
                     mean += step * inverse[n]
                     mean_x += step_x * inverse[n]
                     n += 1
                     total += value
-                    m2 += step * (value - mean)
+                    m2 += step * (centred - mean)
                     m2_x += step_x * (x - mean_x)
-                    co += step_x * (value - mean)
+                    co += step_x * (centred - mean)
                     high = max(high, value)
                     low = min(low, value)
                 # In the order of EVENT_STATS.
@@ -353,7 +357,7 @@ def _event_kernel(  # type: ignore[no-untyped-def]
                 result[1] = total
                 result[2:] = np.nan
                 if n > 0:
-                    result[2] = mean
+                    result[2] = base + mean
                     result[3] = high
                     result[4] = low
                     if n > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
-from riskml.tables.contract import Table
+from riskml.tables.contract import TABLES, Table
 
 
 class RowKeys(NamedTuple):
@@ -28,6 +29,12 @@ class RowKeys(NamedTuple):
 def household_ids_of(households: pd.DataFrame) -> pd.Index:
     """Return the households of the typed registry, each once, sorted."""
     return pd.Index(households["household_id"].unique()).sort_values()
+
+
+def keys_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, RowKeys]:
+    """Return the households and repeated records of typed tables; without ``households`` none is known."""
+    registered = household_ids_of(tables["households"]) if "households" in tables else pd.Index([], dtype=str)
+    return {name: row_keys(TABLES[name], frame, registered) for name, frame in tables.items()}
 
 
 def row_keys(table: Table, frame: pd.DataFrame, household_ids: pd.Index) -> RowKeys:
@@ -83,7 +90,7 @@ def record_codes(table: Table, frame: pd.DataFrame, *more: str) -> NDArray[np.in
     """Return one whole number a row, equal exactly where the record's key and the columns ``more`` are equal."""
     codes = np.zeros(len(frame), dtype=np.int64)
     for values in [*_key_columns(table, frame), *(frame[column] for column in more)]:
-        part, distinct = pd.factorize(values)
+        part, distinct = pd.factorize(values, use_na_sentinel=False)
         if codes.max(initial=0) > (2**62) // max(len(distinct), 1):
             codes = pd.factorize(codes)[0].astype(np.int64)
         codes = codes * max(len(distinct), 1) + part

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Amounts of a year in an amount of the unit. A year has 365 days, as in the international daily lines.
 _A_YEAR = {"person_year": 1.0, "person_month": 12.0, "person_day": 365.0, "score": 1.0}
+#: Tables that say where a household lives, how many share an amount, and what the line is.
+_MEASURING = {"households", "members", "lines", "incomes", "welfare"}
 _SOURCES = ("wage", "business", "property", "transfers", "private")
 _NEVER = np.iinfo(np.int64).max
 
@@ -333,6 +335,9 @@ def _divisors(data: Monitoring, table: str) -> tuple[np.ndarray, np.ndarray]:
         day = _days(versions["date"])
     else:
         day = np.minimum(known_on, _days(versions["end"], missing=_NEVER))
+    if _MEASURING & set(data.overwritten):
+        # What measures is known on the extract only; no day up to it can be asked, so nothing shows early.
+        known_on = np.maximum(known_on, _days(pd.Series([data.extract_on]))[0])
     area, areas = _areas(data)
     area = area[_households_known(data, household, known_on)]
     line = _lines_on(data.tables["lines"], areas, area, day, known_on, score=kind == "score")
@@ -469,7 +474,8 @@ def _yearly_welfare(data: Monitoring) -> pd.DataFrame:
     by_year = part[seen & (next_year <= data.extract_on)].groupby(["household_id", "valid_from"])
     years = by_year.agg(amount=("amount", "sum"), months=("months", "sum"), units=("units", "mean")).reset_index()
     household = household_positions(years["household_id"], data.household_ids)
-    known = data.versions("households").iloc[_households_known(data, household, _days(years["valid_from"]) - 1)]
+    version = _households_known(data, household, _days(years["valid_from"]) - 1)
+    known = data.versions("households").iloc[version]
     return years.assign(
         welfare=years["amount"] * 12 / years["months"],
         weight=years["units"] * (known["weight"].fillna(1).to_numpy() if "weight" in known else 1),

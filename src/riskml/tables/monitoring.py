@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import pandas as pd
 
 from riskml.findings import DataRefused
 from riskml.tables.contract import TABLES, Table
-from riskml.tables.keys import RowKeys, household_ids_of, record_codes, row_keys, row_order, whole_days
+from riskml.tables.history import require_history, with_known_on
+from riskml.tables.keys import RowKeys, household_ids_of, keys_of, record_codes, row_keys, row_order, whole_days
 from riskml.tables.validation import typed_tables
 
 
@@ -32,12 +33,25 @@ class Monitoring:
         How old the newest welfare record may be for welfare to count as known; ``welfare_months`` if not given.
     extract_on : date, optional
         Day the tables were extracted; nothing may be known later. Default: the newest ``known_on``.
+    overwritten : tuple of str, optional
+        Tables whose source overwrites rows in place and so has no history. They need no ``known_on`` and are known on
+        the day of the extract; questions about a day up to it are refused. After construction: those without
+        an assumption.
+    assume_known_on : mapping of str to (str, int), optional
+        For tables without a day of entry: a column of dates and how many days after them a row is assumed known, for
+        example ``{"medical": ("date", 30)}``. See :func:`riskml.tables.history.with_known_on`.
+    assumptions : tuple of (str, str), optional
+        What was assumed about days of entry, in English and Chinese, as the model card repeats it. Those of
+        ``assume_known_on`` are added.
     features : tuple, optional
         Features declared with the data, for numeric columns of its own.
     truth : object, optional
         What a simulator knows about its world; never read by features.
     notes : tuple of str, optional
         What happened on the way from the files to the tables, for the reader.
+    checked : bool, default False
+        True says that the tables are those of a Monitoring: typed, and nothing wrong with them. They are then taken
+        as they are. Only a store, whose hashes prove that they were checked when written, says so.
 
     Raises
     ------
@@ -58,12 +72,16 @@ class Monitoring:
     welfare_months: int = 12
     max_age_months: int | None = None
     extract_on: Any = None
+    overwritten: tuple[str, ...] = ()
+    assume_known_on: InitVar[Mapping[str, tuple[str, int]] | None] = None
+    assumptions: tuple[tuple[str, str], ...] = ()
     features: tuple[Any, ...] = ()
     truth: Any = None
     notes: tuple[str, ...] = ()
+    checked: bool = False
     _cache: dict[Any, Any] = field(default_factory=dict, init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, assume_known_on: Mapping[str, tuple[str, int]] | None) -> None:
         from riskml.tables.lines import line_findings  # lines are looked up in finished tables, so lines.py comes later
 
         months = self.welfare_months if self.max_age_months is None else self.max_age_months
@@ -72,13 +90,27 @@ class Monitoring:
                 f"welfare_months and max_age_months must be at least 1, not {self.welfare_months}, {months}"
             )
         extract_on = None if self.extract_on is None else pd.Timestamp(self.extract_on).normalize()
-        typed, keys, left_out = typed_tables(self.tables, extract_on=extract_on)
+        assumed = assume_known_on or {}
+        if self.checked:
+            typed, keys, left_out, assumptions = (
+                dict(self.tables),
+                keys_of(self.tables),
+                list[str](),
+                list[tuple[str, str]](),
+            )
+        else:
+            tables, findings, assumptions = with_known_on(
+                self.tables, extract_on=extract_on, overwritten=self.overwritten, assume_known_on=assumed
+            )
+            typed, keys, left_out = typed_tables(tables, extract_on=extract_on, found_before=findings)
         object.__setattr__(self, "tables", typed)
+        object.__setattr__(self, "overwritten", tuple(name for name in self.overwritten if name not in assumed))
+        object.__setattr__(self, "assumptions", tuple(dict.fromkeys([*self.assumptions, *assumptions])))
         object.__setattr__(self, "max_age_months", months)
         object.__setattr__(self, "extract_on", extract_on or _newest_known(typed))
         object.__setattr__(self, "notes", tuple(dict.fromkeys([*self.notes, *left_out])))
         self._cache.update({("keys", name): of_rows for name, of_rows in keys.items()})
-        findings = line_findings(self)
+        findings = [] if self.checked else line_findings(self)
         if findings:
             raise DataRefused(findings)
 
@@ -157,7 +189,7 @@ class Monitoring:
         Raises
         ------
         DataRefused
-            If no household was known by then.
+            If no household was known by then, or a table is overwritten in place and the date not after its extract.
 
         Examples
         --------
@@ -165,13 +197,14 @@ class Monitoring:
         [900.0]
         """
         day = pd.Timestamp(as_of_date)
+        require_history(self, [day])
         tables = {name: _rows_known_by(frame, day) for name, frame in self.tables.items()}
         households = tables["households"]["household_id"]
         for name, frame in tables.items():
             if name not in ("households", "lines"):
                 ids = frame["household_id"]
                 tables[name] = frame[(ids == "") | ids.isin(households)]
-        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on))
+        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on), checked=False)
 
     def area_of(self, household_ids: Iterable[str]) -> np.ndarray:
         """Return the newest ``area_id`` of each household.

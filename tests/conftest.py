@@ -17,9 +17,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "agg")
-os.environ.pop("RISKML_LANG", None)
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let messages be English, and put back the language that ``--lang`` sets, for the tests that follow."""
+    monkeypatch.setenv("RISKML_LANG", "en")
 
 
 @pytest.fixture(scope="session")

@@ -39,11 +39,6 @@ N_KILLS = int(os.environ.get("RISKML_KILLS", "2"))
 AS_OF = "2022-06-01"
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch):
-    monkeypatch.setenv("RISKML_LANG", "en")
-
-
 def moving_world(seed: int, n_households: int = 12) -> dict[str, pd.DataFrame]:
     """Return random tables in which half of the moves go to any village, and disasters come and go meanwhile."""
     rng = np.random.default_rng(seed)

@@ -17,9 +17,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "agg")
-os.environ.pop("RISKML_LANG", None)
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let messages be English, and put back the language that ``--lang`` sets, for the tests that follow."""
+    monkeypatch.setenv("RISKML_LANG", "en")
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +51,16 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
         )  # type: ignore[arg-type]
         monkeypatch.setitem(sys.modules, mutant.__name__, mutant)
         exec(compile(source, f"mutated {module}.py", "exec"), mutant.__dict__)
-        for name, function in list(vars(mutant).items()):
-            if isinstance(function, types.FunctionType) and function.__module__ == mutant.__name__:
-                held = vars(home).get(name)
-                for other in [m for key, m in sys.modules.items() if key.startswith("riskml.")]:
-                    if held is not None and vars(other).get(name) is held:
-                        monkeypatch.setattr(other, name, function)
+        users = [user for key, user in sys.modules.items() if key.startswith(("riskml.", "test_"))]
+        for name, held in list(vars(home).items()):
+            other = vars(mutant).get(name)
+            if isinstance(other, types.FunctionType) and other.__module__ == mutant.__name__:
+                for user in (user for user in users if vars(user).get(name) is held):
+                    monkeypatch.setattr(user, name, other)
+            elif isinstance(held, type) and held.__module__ == home.__name__:
+                for method, its in vars(other).items():
+                    changed = isinstance(its, types.FunctionType) and its.__code__ != vars(held)[method].__code__
+                    if changed:
+                        monkeypatch.setattr(held, method, its)
 
     return planted

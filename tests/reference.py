@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
+from fractions import Fraction
 
 import pandas as pd
 
 from riskml.tables.contract import ACCIDENTS, TABLES
 
 
+class Told(dict):
+    """Tables as lists of dicts, {table: {household: rows}}, which nobody changes; so answers can be remembered."""
+
+    __hash__ = object.__hash__
+
+
 def as_dicts(tables):
-    """Return the tables as lists of dicts, which the functions below read: {table: {household: rows}}."""
-    return {
-        name: {
-            household: part.to_dict("records")
-            for household, part in (frame.groupby("household_id") if name != "lines" else [("", frame)])
+    """Return the tables as the functions below read them."""
+    return Told(
+        {
+            name: {
+                household: part.to_dict("records")
+                for household, part in (frame.groupby("household_id") if name != "lines" else [("", frame)])
+            }
+            for name, frame in tables.items()
         }
-        for name, frame in tables.items()
-    }
+    )
 
 
+@functools.cache
 def area_of(tables, household, known_by):
     """Return the area of a household as known by a day inclusive; the first one if it was registered later."""
     rows = sorted(tables["households"][household], key=lambda row: row["known_on"])
@@ -28,6 +39,7 @@ def area_of(tables, household, known_by):
     return [row for i, row in enumerate(rows) if i == 0 or row["known_on"] <= known_by][-1]["area_id"]
 
 
+@functools.cache
 def known_rows(tables, table, household, day):
     """Return the records of a household that exist for a day, newest known version of each, as dicts."""
     if table not in tables:
@@ -189,12 +201,20 @@ def _event(feature, pairs, day, anyone):
     if feature.stat == "std":
         return statistics.stdev(values) if len(values) > 1 else math.nan
     if feature.stat == "slope":
-        years = [(date - day).days / 365.25 for date, _, _ in pairs]
-        return statistics.linear_regression(years, values).slope if len(set(years)) > 1 else math.nan
+        return slope([(date - day).days for date, _, _ in pairs], values)
     newest = max(date for date, _, _ in pairs)
     if feature.stat == "days_since":
         return float((day - newest).days)
     return max(((rank, value) for date, rank, value in pairs if date == newest))[1]
+
+
+def slope(days, values):
+    """Return the change a year by least squares, in exact fractions; NaN below two distinct days."""
+    x, y = [Fraction(day) for day in days], [Fraction(value) for value in values]
+    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+    spread = sum((a - mean_x) ** 2 for a in x)
+    together = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
+    return float(together / spread * Fraction("365.25")) if spread else math.nan
 
 
 def _rank(feature, row):
@@ -253,6 +273,7 @@ def _roster(feature, pairs, day, anyone):
     }[feature.stat]()
 
 
+@functools.cache
 def welfare_on(tables, household, day, months=12, max_age=12):
     """Return welfare on a day: the mean over the period that ends with the newest record; NaN if that is too old."""
     rows = [(row["date"], welfare(tables, household, row), row["months"]) for row in _seen(tables, household, day)]

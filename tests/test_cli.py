@@ -30,11 +30,6 @@ ROOT = Path(__file__).resolve().parents[1]
 TEST_FROM, AS_OF, LATER = "2023-01-01", "2023-11-01", "2023-12-01"
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch):
-    monkeypatch.setenv("RISKML_LANG", "en")
-
-
 @pytest.fixture(scope="module")
 def work(tmp_path_factory) -> Path:
     """Return a folder with a simulated county, a trained model, two watchlists, measures and a plan."""

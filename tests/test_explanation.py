@@ -56,6 +56,16 @@ def test_contributions_add_up_to_the_log_odds_and_points_to_the_risk(bills):
     assert list(why.by_cause()) == list(CAUSES)
 
 
+def test_a_household_alone_is_explained_to_the_last_bit_as_among_others(district):
+    _, model, X = district
+    whole = explain(model, X)
+    for n_rows in (1, 2, 3, 7):
+        part = explain(model, X[5 : 5 + n_rows])
+        for by in ("cause", "feature"):
+            expected = whole.in_points(by)[5 : 5 + n_rows]
+            pd.testing.assert_frame_equal(part.in_points(by), expected, check_exact=True)
+
+
 def test_contributions_are_those_of_shap_times_the_slope_of_the_calibration(bills):
     shap = pytest.importorskip("shap")
     model, X = bills

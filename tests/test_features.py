@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
 import reference
 import worlds
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import riskml as rk
+from riskml.features import windows
 from riskml.features.declarations import Derived, Latest, Roster, Spell, Window, expand
 from riskml.features.records import available, rows_behind
 from riskml.features.windows import EVENT_STATS, ROSTER_STATS, SPELL_STATS
@@ -36,46 +42,61 @@ EVERY_STATISTIC = (
 DATES = [pd.Timestamp("2020-08-01"), pd.Timestamp("2021-03-31"), pd.Timestamp("2022-02-01")]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_every_statistic_equals_the_plain_python_reference(seed: int) -> None:
-    tables = worlds.random_tables(seed)
-    data = rk.Monitoring(tables)
-    X = rk.feature_table(data, DATES, features=EVERY_STATISTIC)
-    assert len(X) > 4
+def with_large_amounts(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the tables with a trillion on top of every amount of every record, incomes aside."""
+    amounts = {
+        "medical": ("out_of_pocket",),
+        "disasters": ("loss",),
+        "employment": ("wage",),
+        "assistance": ("amount",),
+    }
+    return {
+        name: frame.assign(**{column: frame[column] + 1e12 for column in amounts.get(name, ())})
+        for name, frame in tables.items()
+    }
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["", "large amounts"])
+@pytest.mark.parametrize("seed", range(2))
+def test_every_statistic_equals_the_plain_python_reference(seed: int, large: bool) -> None:
+    tables = worlds.random_tables(seed, n_households=6, n_worlds=8)
+    tables = with_large_amounts(tables) if large else tables
+    X = rk.feature_table(rk.Monitoring(tables), DATES, features=EVERY_STATISTIC)
+    assert len(X) > 70
     columns = {feature.name: feature for feature in expand(EVERY_STATISTIC)}
-    tables = reference.as_dicts(tables)
+    told = reference.as_dicts(tables)
     assert list(X.columns) == list(columns)
     for (household, day), row in X.iterrows():
         for name, value in row.items():
-            expected = reference.feature_value(tables, columns[name], household, day)
+            expected = reference.feature_value(told, columns[name], household, day)
             assert value == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True), (household, day, name)
 
 
-def test_spread_and_trend_of_large_amounts_keep_their_digits() -> None:
-    tables = worlds.random_tables(0, n_households=2)
-    ends = pd.date_range("2021-01-31", periods=10, freq="ME")
-    tables["incomes"] = pd.DataFrame(
-        {"household_id": "1000", "date": ends, "known_on": ends, "months": 1.0, "wage": 1e6}
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(2, 40),
+    st.sampled_from([0.0, 1e6, -1e9, 1e12, -1e12]),
+    st.sampled_from([0.1, 1.0, 1e3]),
+)
+def test_moments_of_large_amounts_keep_nine_digits(seed: int, n: int, offset: float, spread: float) -> None:
+    rng = np.random.default_rng(seed)
+    day = np.sort(19_000 - rng.integers(1, 1200, n)).astype(np.int32)
+    values = offset + rng.normal(0, spread, n)
+    records = windows.arrange(
+        np.zeros(n, np.int64), 1, date=day, known=day, superseded=np.full(n, windows.NEVER), values=values[:, None]
     )
-    tables["households"] = tables["households"].drop_duplicates("household_id")
-    days = pd.date_range("2021-01-15", periods=10, freq="30D")
-    values = 1e12 + np.arange(10.0)
-    tables["medical"] = pd.DataFrame(
-        {
-            "household_id": "1000",
-            "date": days,
-            "known_on": days,
-            "record_id": [f"{i}" for i in range(10)],
-            "out_of_pocket": 1.0,
-        }
-    ).assign(cost=values, out_of_pocket=values)
-    tables["lines"] = tables["lines"].iloc[:1].assign(amount=1.0)
-    tables["members"] = tables["members"].query("household_id != '1000' or member_id == '0'")
-    data = rk.Monitoring(tables)
-    window = Window("medical", "cost", months=(12,), stats=("std", "slope"))
-    X = rk.feature_table(data, ["2021-12-01"], features=(window,)).loc["1000"]
-    assert X["medical_cost_std_12m"].item() == pytest.approx(np.std(np.arange(10.0), ddof=1), rel=1e-3)
-    assert X["medical_cost_slope_12m"].item() == pytest.approx(365.25 / 30, rel=1e-3)
+    stats = [windows.EVENT_STATS.index(stat) for stat in ("mean", "std", "slope")]
+    row = np.zeros(1, np.int64)
+    asked, first = np.array([19_000], np.int32), np.array([[windows.ALWAYS]], np.int32)
+    table, requests = np.empty((1, 3), order="F"), np.array([(0, 0, stat, i) for i, stat in enumerate(stats)])
+    windows.event_statistics(records, row, row, asked, first, requests, table)
+    found = table[0]
+    exact = [Fraction(value) for value in values]
+    assert found[0] == pytest.approx(float(sum(exact) / n), rel=1e-9, abs=1e-9 * spread)
+    assert found[1] == pytest.approx(float(statistics.stdev(exact)), rel=1e-9)
+    assert found[2] == pytest.approx(reference.slope(day.tolist(), values.tolist()), rel=1e-9, nan_ok=True)
+    assert np.isnan(found[2]) == (len(set(day)) == 1)
 
 
 def test_standard_has_at_least_150_features_over_all_causes_with_labels_in_both_languages() -> None:
@@ -100,10 +121,65 @@ def test_a_derived_feature_must_come_after_its_inputs() -> None:
         expand((Derived("twice", np.add, ("housing_grade", "housing_grade")), Latest("housing", "grade")))
 
 
+def bills_to_income(known: dict[str, pd.DataFrame], as_of_date: pd.Timestamp) -> pd.Series:
+    """Bills of the last hundred days over the income of the newest month, in lines a year both."""
+    recent = known["medical"][known["medical"]["date"] >= as_of_date - pd.Timedelta(days=100)]
+    newest = known["welfare"].drop_duplicates("household_id", keep="last").set_index("household_id")["welfare"]
+    return recent.groupby("household_id")["out_of_pocket"].sum() / newest
+
+
+def test_a_plain_function_over_known_records_equals_the_reference() -> None:
+    tables = worlds.random_tables(5, n_households=6, n_worlds=20)
+    own = rk.Custom("own", bills_to_income, tables=("medical", "welfare"))
+    half = Derived("half", lambda own: own / 2, ("own",))
+    X = rk.feature_table(rk.Monitoring(tables), DATES, features=(own, half))
+    told = reference.as_dicts(tables)
+    for (household, day), value in X["own"].items():
+        rows = reference.known_rows(told, "incomes", household, day)
+        incomes = [(row["date"], row["known_on"], reference.welfare(told, household, row)) for row in rows]
+        newest = max(entry for entry in incomes if not np.isnan(entry[2]))[2]
+        bills = [
+            reference.in_lines(told, "medical", row, household, "out_of_pocket")
+            for row in reference.known_rows(told, "medical", household, day)
+            if row["date"] >= day - pd.Timedelta(days=100)
+        ]
+        expected = np.nansum(bills) / newest if bills else np.nan
+        assert value == pytest.approx(expected, rel=1e-9, nan_ok=True)
+    assert X["own"].notna().sum() > 20
+    np.testing.assert_array_equal(X["half"], X["own"] / 2)
+
+
+WRONG_ANSWERS = {
+    "a frame": (lambda known, day: known["medical"], "must return a Series of numbers, not DataFrame"),
+    "texts": (lambda known, day: known["medical"].set_index("household_id")["record_id"], "not a Series of str"),
+    "row numbers": (lambda known, day: known["medical"]["cost"], "must be indexed by household_id.* 0 is no household"),
+    "several a household": (
+        lambda known, day: known["medical"].set_index("household_id")["cost"],
+        r"indexed by household_id, each once; '\d+' is there twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", WRONG_ANSWERS)
+def test_a_function_that_does_not_answer_by_household_is_refused(answer: str) -> None:
+    function, said = WRONG_ANSWERS[answer]
+    own = rk.Custom("own", function, tables=("medical",))
+    with pytest.raises(ValueError, match=said):
+        rk.feature_table(rk.Monitoring(worlds.random_tables(1)), DATES, features=(own,))
+
+
+@pytest.mark.parametrize("tables", [(), ("lines",), ("medicals",)])
+def test_a_function_must_name_tables_with_records_of_households(tables: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="tables of feature 'own' must be some of households, members"):
+        expand((rk.Custom("own", bills_to_income, tables=tables),))
+
+
 def test_features_of_absent_tables_are_left_out() -> None:
     tables = worlds.random_tables(1)
     del tables["medical"]
-    columns = available(rk.Monitoring(tables), rk.STANDARD)
+    own = rk.Custom("own", bills_to_income, tables=("medical", "welfare"))
+    columns = available(rk.Monitoring(tables), (*rk.STANDARD, own))
+    assert "own" not in {c.name for c in columns}
     assert not {c.name for c in columns} & set(rk.feature_dictionary().query("table == 'medical'")["name"])
 
 

@@ -234,6 +234,7 @@ def test_welfare_is_net_income_annualised_in_lines() -> None:
     assert records["welfare_net"].tolist() == pytest.approx([(500 + 300 - 250) * 4 / (4000 * 2)])
     assert list(records.columns) == [
         "household_id",
+        "household_position",
         "date",
         "known_on",
         "superseded_on",

@@ -24,12 +24,6 @@ N_VISITED = 0.1
 Frames = dict[str, pd.DataFrame]
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch):
-    """Put back the language that ``--lang`` sets, for the tests that follow."""
-    monkeypatch.setenv("RISKML_LANG", "en")
-
-
 @pytest.fixture(scope="module", params=[1, 2, 3])
 def tested(request):
     """Return a county, a model that knew what was known fifteen months before its end, and the test after that."""

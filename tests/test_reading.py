@@ -388,4 +388,5 @@ def test_the_data_contract_page_lists_the_tables_as_they_are() -> None:
 def test_the_settings_of_the_data_contract_page_are_settings(tmp_path: Path) -> None:
     page = (EXAMPLE.parent / "data-contract.md").read_text(encoding="utf-8")
     shown = page.partition("```toml\n")[2].partition("```")[0]
-    assert set(read_settings(with_settings(tmp_path, shown))) == {"extract_on", "welfare", "tables", "features"}
+    settings = read_settings(with_settings(tmp_path, shown))
+    assert set(settings) == {"extract_on", "assumptions", "welfare", "tables", "features"}

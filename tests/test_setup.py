@@ -126,6 +126,26 @@ def test_root_installs_what_is_missing(folder):
     assert "libgomp1" not in asked
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs system packages unasked")
+def test_the_spark_test_brings_pyspark_and_java_where_they_are_missing_and_runs_alone(folder):
+    python = f"""case "$*" in
+    *'import pyspark'*) exec grep -q spark "$HOME/log" ;;
+    *'.[spark]'*) echo spark >>"$HOME/log"; exit ;;
+    *'-m pytest'*) echo "$@" >>"$HOME/tested" ;;
+    *'-m ruff'*) echo "$@" >>"$HOME/linted" ;;
+esac
+{fake_python()}"""
+    java = 'exec [ -f "$HOME/installed" ]'
+    apt = 'echo "$@" >>"$HOME/apt"; [ "$1" = update ] || touch "$HOME/installed"'
+    tools = fake_tools(folder, python3=python, java=java, **{"apt-get": apt})
+    for _ in range(2):
+        assert run(folder, "test", "spark", "-x", path=tools).returncode == 0
+    assert (folder / "tested").read_text().splitlines() == ["-m pytest tests/test_spark.py -x"] * 2
+    assert not (folder / "linted").exists()
+    assert log(folder) == ["made", "pip", "pip", "spark"]
+    assert (folder / "apt").read_text().count("default-jre-headless") == 1
+
+
 def test_without_root_or_sudo_the_exact_command_is_printed(folder):
     tools = fake_tools(folder, python3=fake_python(venv=False, gomp=False), id="echo 1000")
     answer = run(folder, "setup", path=tools)
@@ -226,7 +246,7 @@ def test_import_and_help_load_no_numeric_library():
         assert done.stdout.splitlines()[-1] == "LOADED"
 
 
-PUBLIC = sorted(set(riskml.__all__) - {"__version__", "datasets", "STANDARD"})
+PUBLIC = sorted(set(riskml.__all__) - {"__version__", "datasets", "spark", "STANDARD"})
 #: A docstring, a summary, every parameter under its own name and in order, what is returned.
 ASKED_OF_DOCSTRINGS = {"GL08", "SS01", "PR01", "PR02", "PR03", "PR10", "RT01"}
 

@@ -22,6 +22,8 @@ _HOME = {
     "Roster": "features.declarations",
     "Latest": "features.declarations",
     "Derived": "features.declarations",
+    "Custom": "features.declarations",
+    "audit_features": "features.audit",
     "cohort": "features.panel",
     "outcome_labels": "features.panel",
     "training_set": "features.panel",
@@ -46,12 +48,15 @@ _HOME = {
     "load_model": "model.store",
 }
 
-__all__ = ["__version__", "datasets", *_HOME]
+#: Modules that are public as such.
+_MODULES = ("datasets", "spark")
+
+__all__ = ["__version__", *_MODULES, *_HOME]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "datasets":
-        return importlib.import_module("riskml.datasets")
+    if name in _MODULES:
+        return importlib.import_module(f"riskml.{name}")
     if name in _HOME:
         return getattr(importlib.import_module(f"riskml.{_HOME[name]}"), name)
     raise AttributeError(f"module 'riskml' has no attribute {name!r}")

@@ -161,8 +161,45 @@ def _convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write the tables to")
 
 
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        type=_source,
+        metavar="SOURCE",
+        help="folder of monitoring tables, or a PostgreSQL database (postgresql://USER@HOST/NAME; read, never written)",
+    )
+    parser.add_argument("store", type=Path, metavar="STORE", help="folder of the store to write")
+    parser.add_argument(
+        "--append", action="store_true", help="add to the store what became known since it was last written"
+    )
+    parser.add_argument("--settings", type=_input, metavar="DIR", help="folder of the monitoring.toml (default SOURCE)")
+    parser.add_argument(
+        "--bucket-households",
+        type=_whole,
+        default=50_000,
+        metavar="N",
+        help="about how many households a bucket holds (default 50000)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_whole,
+        default=1000,
+        metavar="MB",
+        help="memory for sorting; half a GB comes on top (default 1000)",
+    )
+
+
 def _check(parser: argparse.ArgumentParser) -> None:
     _data(parser)
+    parser.add_argument(
+        "--audit-as-of",
+        type=_date,
+        action="append",
+        default=[],
+        metavar="DATE",
+        help="also audit every feature on this day (may be given again): does it see what was not yet known, and could "
+        "these data have shown it?",
+    )
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +214,14 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", choices=("at_horizon", "any"), default="at_horizon", help="what counts as a return")
     parser.add_argument("--net-of-assistance", action="store_true", help="judge on income without public transfers")
     _every_months(parser)
+    parser.add_argument(
+        "--keep-nonreturns",
+        type=_share,
+        default=1.0,
+        metavar="SHARE",
+        help="learn from this share of the rows without a return; their weight makes up for it (default 1)",
+    )
+    _jobs(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model bundles")
     _seed(parser)
 
@@ -207,6 +252,7 @@ def _score(parser: argparse.ArgumentParser) -> None:
         help="reasons for every household written (all), for none, or: write the whole cohort with reasons for the "
         "N of --top (top)",
     )
+    _jobs(parser)
     _table_out(parser)
 
 
@@ -254,6 +300,12 @@ def _every_months(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--jobs", type=_whole, default=1, metavar="N", help="of a store, buckets at the same time (default 1)"
+    )
+
+
 def _seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default 0)")
 
@@ -285,10 +337,22 @@ def _amount(text: str) -> float:
     return float(text)
 
 
+def _share(text: str) -> float:
+    if not re.fullmatch(r"\d{0,3}(\.\d+)?|1", text) or not text or not 0 < float(text) <= 1:
+        _refuse(f"'{text}' is not a share above 0 and at most 1", f"“{text}”不是大于0且不大于1的比例")
+    return float(text)
+
+
 def _input(text: str) -> Path:
     if not Path(text).exists():
         _refuse(f"there is no file or folder '{text}'", f"找不到文件或文件夹“{text}”")
     return Path(text)
+
+
+def _source(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgres://")):
+        _input(text)
+    return text
 
 
 def _table(text: str) -> Path:
@@ -314,6 +378,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("the whole story on a simulated county", _demo),
     "simulate": ("write the tables of a simulated county", _simulate),
     "convert": ("write the monitoring tables of a household survey, from its own files", _convert),
+    "import": ("cluster tables of any size into a store, for score (docs/large.md)", _import),
     "check": ("say what is odd in monitoring tables (data that must not be used are refused by every command)", _check),
     "train": ("learn the risk from monitoring tables and write a model bundle", _train),
     "evaluate": ("put a model and simple rivals in one table, out of time, with intervals", _evaluate),

@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from riskml.buckets.importing import append_tables, import_tables
+from riskml.buckets.scoring import score_store
+from riskml.buckets.sources import open_source
+from riskml.buckets.store import is_store, open_store
+from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
 from riskml.datasets import load_eph, load_malawi, make_monitoring
 from riskml.demo import tell_story
+from riskml.features.audit import audit_features
 from riskml.features.panel import backtest_sets, training_dates, training_set
+from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
 from riskml.model.store import check_fits, load_model, save_model
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
@@ -21,6 +29,7 @@ from riskml.steps import (
     N_CARDS,
     Answer,
     Tell,
+    audit_lines,
     evidence_of,
     features_on,
     figures_text,
@@ -55,6 +64,20 @@ def convert(arguments: argparse.Namespace, tell: Tell) -> Answer:
     return _written(data, folder)
 
 
+def import_(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Make a store of the tables of a folder or database, or add to one."""
+    source = open_source(arguments.source, settings=arguments.settings)
+    limits: dict[str, Any] = {"memory_mb": arguments.memory, "tell": lambda en, zh: tell(in_words(en, zh))}
+    if arguments.append:
+        store = append_tables(source, arguments.store, **limits)
+    else:
+        store = import_tables(source, arguments.store, bucket_households=arguments.bucket_households, **limits)
+    rows, notes = store.manifest["imports"][-1]["rows"], store.manifest["settings"]["notes"]
+    lines = [*notes, *(f"{name:<12}{count:>12,}" for name, count in rows.items())]
+    values = {"store": str(arguments.store), "buckets": store.n_buckets, "rows": rows, "notes": notes}
+    return Answer(values, "\n".join([f"{arguments.store} ({store.n_buckets:,})", *lines]))
+
+
 def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Say what is odd in monitoring tables."""
     data = read(arguments.data, tell)
@@ -63,13 +86,21 @@ def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
     lines = [*data.notes, *(f"{rule}: {text}" for rule, text in zip(findings["rule"], said, strict=True))]
     if findings.empty:
         lines.append(in_words("nothing odd was found", "未发现异常"))
-    return Answer({"findings": records(findings), "notes": list(data.notes)}, "\n".join(lines))
+    values: dict[str, Any] = {"findings": records(findings), "notes": list(data.notes)}
+    if arguments.audit_as_of:
+        tell(in_words("auditing the features", "正在审查特征"))
+        audited = audit_features(data, (*STANDARD, *data.features), arguments.audit_as_of)
+        values["audit"] = records(audited)
+        lines += ["", in_words("audit of the features:", "特征审查："), *audit_lines(audited)]
+    return Answer(values, "\n".join(lines))
 
 
 def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Fit a model, measure it where a test date is given, and write its bundle."""
-    data = read(arguments.data, tell)
     outcome = {name: getattr(arguments, name) for name in ("horizon_months", "rule", "net_of_assistance")}
+    if is_store(arguments.data):
+        return _train_from_store(arguments, outcome, tell)
+    data = read(arguments.data, tell)
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
     if arguments.test_from is None:
         dates = training_dates(data, horizon_months=arguments.horizon_months, every_months=arguments.every_months)
@@ -77,8 +108,11 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     else:
         sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
         X, y = sets[:2]
+    rows, weight = sampled(y, arguments.keep_nonreturns)
+    X, y = X[rows], y[rows]
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
-    model = fit_model(data, X, y, outcome=outcome, seed=arguments.seed)
+    model = fit_model(data, X, y, outcome=outcome, sample_weight=weight, seed=arguments.seed)
+    model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     figures = None
     if arguments.test_from is not None:
         model.fit_summary_["known_by"] = arguments.test_from
@@ -120,17 +154,23 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write the watchlist of a date."""
     if arguments.explain == "top" and arguments.top is None:
         raise ValueError(in_words("--explain top needs --top N", "--explain top 需要同时给出 --top N"))
-    data, model = read(arguments.data, tell), load_model(arguments.model)
-    tell(in_words("scoring", "正在评分"))
-    X = features_on(data, model, arguments.as_of)
     n_listed = None if arguments.explain == "top" else arguments.top
     n_explained = {"all": n_listed, "top": arguments.top, "none": 0}[arguments.explain]
-    listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
-    write_table(listed, arguments.out)
-    values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": len(X), "n_listed": len(listed)}
+    if is_store(arguments.data):
+        store, model = open_store(arguments.data), load_model(arguments.model)
+        limits: dict[str, Any] = {"n_listed": n_listed, "n_explained": n_explained, "n_jobs": arguments.jobs}
+        n_cohort, n_written = score_store(store, model, arguments.as_of, arguments.out, **limits, tell=tell)
+    else:
+        data, model = read(arguments.data, tell), load_model(arguments.model)
+        tell(in_words("scoring", "正在评分"))
+        X = features_on(data, model, arguments.as_of)
+        listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
+        write_table(listed, arguments.out)
+        n_cohort, n_written = len(X), len(listed)
+    values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": n_cohort, "n_listed": n_written}
     text = in_words(
-        f"{arguments.out}: {len(listed):,} of {len(X):,} households at risk on {arguments.as_of}",
-        f"{arguments.out}：{arguments.as_of}监测范围内{len(X):,}户，列入{len(listed):,}户",
+        f"{arguments.out}: {n_written:,} of {n_cohort:,} households at risk on {arguments.as_of}",
+        f"{arguments.out}：{arguments.as_of}监测范围内{n_cohort:,}户，列入{n_written:,}户",
     )
     return Answer(values, text)
 
@@ -189,6 +229,7 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "demo": demo,
     "simulate": simulate,
     "convert": convert,
+    "import": import_,
     "check": check,
     "train": train,
     "evaluate": evaluate,
@@ -197,6 +238,23 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "report": report,
     "changes": changes,
 }
+
+
+def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], tell: Tell) -> Answer:
+    """Fit a model on the rows of a store and write its bundle; figures are those of `riskml evaluate` on a folder."""
+    store = open_store(arguments.data)
+    how: dict[str, Any] = {"known_by": arguments.test_from, "n_jobs": arguments.jobs}
+    tell(in_words("computing features and outcomes", "正在计算特征和结果"))
+    months = {"horizon_months": arguments.horizon_months, "every_months": arguments.every_months}
+    dates = training_dates_of(store, **months, **how)
+    X, y, weight = sampled_training_set(store, dates, keep_nonreturns=arguments.keep_nonreturns, **how, **outcome)
+    tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
+    model = fit_model(store, X, y, outcome=outcome, sample_weight=weight, seed=arguments.seed)
+    model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
+    if arguments.test_from is not None:
+        model.fit_summary_["known_by"] = arguments.test_from
+    bundle = save_model(model, arguments.out, data=store.description())
+    return Answer({"bundle": str(bundle), "fit": model.fit_summary_, "figures": None}, str(bundle))
 
 
 def _written(data: Monitoring, folder: Path) -> Answer:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from riskml.findings import DataRefused, Finding
 
@@ -16,18 +18,20 @@ TEXT = (
     *("household_id", "area_id", "measure", "cause", "change"),
     *("effect_source", "not_funded", "status", "reviewer", "decision", "reason"),
 )
-_TEXT_PREFIXES = ("cause_", "reason_", "sentence_", "label_")
+TEXT_PREFIXES = ("cause_", "reason_", "sentence_", "label_")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that takes its place when the block ends well.
 
     Parameters
     ----------
     path : Path
         The file to write; its folder is made if need be.
+    beside : Path, optional
+        Folder on the same disk for the temporary file; by default that of ``path``.
 
     Yields
     ------
@@ -40,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If the folder or file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}{path.suffix}")
+    temporary = (beside or path.parent) / f".{os.getpid()}{path.suffix}"
     try:
         yield temporary
         temporary.replace(path)
@@ -71,6 +75,44 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             _defused(table).to_csv(temporary, index=False, encoding="utf-8-sig", lineterminator="\n")
         else:
             table.to_parquet(temporary, index=False, write_page_checksum=True)
+
+
+def write_pieces(pieces: Iterable[pd.DataFrame], path: Path, *, beside: Path | None = None) -> int:
+    """Write a result table that comes in pieces, as :func:`write_table` would write the whole.
+
+    Parameters
+    ----------
+    pieces : iterable of DataFrame
+        Its rows in order, at least one piece; all with the same columns.
+    path : Path
+        Ends in ``.parquet`` or ``.csv``.
+    beside : Path, optional
+        Folder on the same disk to write in first; by default that of ``path``.
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; a file already there is then as it was.
+    """
+    n_rows = 0
+    with replacing(path, beside=beside) as temporary, ExitStack() as opened:
+        for piece in pieces:
+            if path.suffix == ".csv":
+                # The mark and the header stand only at the beginning.
+                how = {"mode": "a", "header": False, "encoding": "utf-8"} if n_rows else {"encoding": "utf-8-sig"}
+                _defused(piece).to_csv(temporary, index=False, lineterminator="\n", **how)
+            else:
+                rows = pa.Table.from_pandas(piece, preserve_index=False)
+                if not n_rows:
+                    writer = opened.enter_context(pq.ParquetWriter(temporary, rows.schema, write_page_checksum=True))
+                writer.write_table(rows)
+            n_rows += len(piece)
+    return n_rows
 
 
 def read_table(path: Path, *, required: Sequence[str] = ()) -> pd.DataFrame:
@@ -136,7 +178,7 @@ def _as_numbers(column: pd.Series) -> pd.Series:
 
 
 def _is_text(name: str) -> bool:
-    return name in TEXT or name.startswith(_TEXT_PREFIXES)
+    return name in TEXT or name.startswith(TEXT_PREFIXES)
 
 
 def _holds_text(column: pd.Series) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Finding:
         The first case in words that find it again, for example ``"household_id '1042', 2021-03-01"``.
     en, zh : str
         The whole message: what was expected, what came, where, what to do.
+    words : mapping
+        What filled the message besides the above, so that findings of parts of a table can be added up.
     """
 
     rule: str
@@ -32,6 +35,7 @@ class Finding:
     first: str
     en: str
     zh: str
+    words: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 class DataRefused(ValueError):
@@ -46,6 +50,10 @@ class DataRefused(ValueError):
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
         super().__init__("\n".join(message(finding) for finding in self.findings))
+
+    def __reduce__(self) -> tuple[type[DataRefused], tuple[tuple[Finding, ...]]]:
+        """Let a worker process hand it to the one that asked."""
+        return type(self), (self.findings,)
 
 
 class ModelRefused(ValueError):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from riskml.buckets.store import is_store
 from riskml.explanation.contributions import explain
 from riskml.features.panel import cohort, feature_table
 from riskml.files import replacing
@@ -25,6 +26,7 @@ Tell = Callable[[str], None]
 #: Households with a card in the report.
 N_CARDS = 20
 _SAID = ("cause_", "reason_")
+_WHY = ("points_", *_SAID)
 _SHOWN = ("auroc", "average_precision", "brier", "calibration_slope")
 
 
@@ -43,6 +45,13 @@ def in_words(en: str, zh: str) -> str:
 
 def read(folder: Path, tell: Tell) -> Monitoring:
     """Read the tables of a folder."""
+    if is_store(folder):
+        raise ValueError(
+            in_words(
+                f"{folder} is a store; of the commands that read tables, train and score take one",
+                f"{folder} 是数据仓；读取数据表的命令中，只有 train 和 score 可以使用数据仓",
+            )
+        )
     tell(in_words(f"reading {folder}", f"正在读取{folder}"))
     return read_monitoring(folder)
 
@@ -52,13 +61,18 @@ def features_on(data: Monitoring, model: RiskClassifier, as_of_date: object) -> 
     X = feature_table(data, [as_of_date])
     check_fits(model, X)
     if X.empty:
-        raise ValueError(
-            in_words(
-                f"no household is at risk on {as_of_date}: none was known by then with welfare at or above the line",
-                f"{as_of_date}没有监测范围内的住户：当时没有已知且收入不低于贫困线的住户",
-            )
-        )
+        raise nobody_at_risk(as_of_date)
     return X[list(model.feature_names_in_)]
+
+
+def nobody_at_risk(as_of_date: object) -> ValueError:
+    """Return the error that says there is nobody to score."""
+    return ValueError(
+        in_words(
+            f"no household is at risk on {as_of_date}: none was known by then with welfare at or above the line",
+            f"{as_of_date}没有监测范围内的住户：当时没有已知且收入不低于贫困线的住户",
+        )
+    )
 
 
 def ranked(
@@ -80,9 +94,15 @@ def ranked(
         parts.append(watchlist(risk[:n], explain(model, X[:n]), areas=areas[:n], intervals=intervals[:n]))
     if n < len(X):
         rest = pd.concat([risk, intervals], axis=1)[n:].reset_index()
-        rest = rest.assign(area_id=areas[n:], rank=range(n + 1, len(X) + 1)).reindex(columns=WATCHLIST_COLUMNS)
-        parts.append(rest.assign(**dict.fromkeys((c for c in WATCHLIST_COLUMNS if c.startswith(_SAID)), "")))
+        parts.append(without_reasons(rest.assign(area_id=areas[n:], rank=range(n + 1, len(X) + 1))))
     return pd.concat(parts, ignore_index=True)
+
+
+def without_reasons(listed: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of a watchlist with points missing and causes and reasons empty."""
+    kept = [name for name in WATCHLIST_COLUMNS if not name.startswith(_WHY) and name in listed]
+    said = (name for name in WATCHLIST_COLUMNS if name.startswith(_SAID))
+    return listed[kept].reindex(columns=WATCHLIST_COLUMNS).assign(**dict.fromkeys(said, ""))
 
 
 def write_html(
@@ -123,6 +143,18 @@ def figures_text(figures: pd.DataFrame) -> str:
     cells = ["-" if v != v else f"{v:.3f} ({low:.3f} to {high:.3f})" for v, low, high in numbers]
     table = shown.assign(cell=cells).pivot(index="model", columns="figure", values="cell")
     return table.loc[shown["model"].unique(), shown["figure"].unique()].rename_axis(None).to_string()
+
+
+def audit_lines(audited: pd.DataFrame) -> list[str]:
+    """Return an audit of features as text: one line a verdict and its reason, with the features it is on."""
+    verdicts = {"leaks": in_words("leaks", "看到未来"), "cannot tell": in_words("cannot tell", "无法判断"), "ok": "ok"}
+    remark = in_words("remark_en", "remark_zh")
+    lines = []
+    for verdict, said in verdicts.items():
+        for reason, features in audited[audited["verdict"] == verdict].groupby(remark, sort=False)["feature"]:
+            names = ", ".join(features[:5]) + (", ..." if len(features) > 5 else "")
+            lines.append(f"{said} ({len(features)}): " + (f"{reason!s} [{names}]" if reason else names))
+    return lines
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -14,6 +14,12 @@ from riskml.findings import DataRefused, Finding, language
 from riskml.tables.monitoring import Monitoring
 
 #: Column of the survey -> measure.
+#: What the file does not say, in English and Chinese; the card of a model learned from it repeats it.
+_ASSUMED_KNOWN = (
+    "All tables: the file says only the year of a wave; its answers are assumed known on 31 December, though some "
+    "interviews may have been held after it.",
+    "所有数据表：文件只给出调查年份，假定其内容于当年12月31日得知，但部分访问可能在此之后进行。",
+)
 _MEASURES = {
     "ssn_freemaize": "free_maize",
     "ssn_freefood": "free_food",
@@ -174,7 +180,14 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
         ),
     }
     note = "Ranucci, Romano and Tiberti (2024), World Development; LSMS-ISA of the World Bank"
-    return Monitoring(tables, welfare_months=1, max_age_months=1, features=_features(), notes=(note,))
+    return Monitoring(
+        tables,
+        welfare_months=1,
+        max_age_months=1,
+        assumptions=(_ASSUMED_KNOWN,),
+        features=_features(),
+        notes=(note,),
+    )
 
 
 def _raw(path: Path) -> pd.DataFrame:

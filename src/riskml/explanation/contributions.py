@@ -163,7 +163,7 @@ class Explanation:
         DataFrame of shape (n_rows, 13)
             One column per cause of :data:`riskml.causes.CAUSES`, indexed as ``X``.
         """
-        return pd.DataFrame(self.values @ self._membership(), index=self.X.index, columns=list(CAUSES))
+        return self._summed(self.values)
 
     def in_points(self, by: Literal["cause", "feature"] = "cause") -> pd.DataFrame:
         """Return the contributions as parts of the risk: the rows sum to ``risk - base_risk``.
@@ -191,7 +191,7 @@ class Explanation:
             raise ValueError(f"in_points(by={by!r}): expected 'cause' or 'feature'")
         points = self.values * _points_per_log_odds(self.base_value, self.values.sum(axis=1))[:, None]
         if by == "cause":
-            return pd.DataFrame(points @ self._membership(), index=self.X.index, columns=list(CAUSES))
+            return self._summed(points)
         return pd.DataFrame(points, index=self.X.index, columns=self.X.columns)
 
     def top_causes(self, n: int = 3) -> pd.DataFrame:
@@ -319,10 +319,17 @@ class Explanation:
             feature_names=[str(name) for name in self.X.columns],
         )
 
-    def _membership(self) -> FloatArray:
-        """Return a (n_features, 13) array, 1 where a feature is filed under a cause."""
-        causes = self.dictionary["cause"].to_numpy(dtype=object)
-        return (causes[:, None] == np.array(list(CAUSES), dtype=object)[None, :]).astype(np.float64)
+    def _summed(self, parts: FloatArray) -> pd.DataFrame:
+        """Return the parts of features summed by cause, one feature after the other.
+
+        A matrix product sums a single row in another order than many, so that a household alone and among others would
+        differ in the last bit.
+        """
+        places = {cause: place for place, cause in enumerate(CAUSES)}
+        sums = np.zeros((len(CAUSES), len(parts)))
+        for feature, cause in enumerate(self.dictionary["cause"]):
+            sums[places[cause]] += parts[:, feature]
+        return pd.DataFrame(sums.T, index=self.X.index, columns=list(CAUSES))
 
     def _best_features(self, cause: str, n_features: int) -> NDArray[np.int64]:
         """Return the positions of a cause's strongest raising features, (n_rows, at most n_features), -1 where none."""

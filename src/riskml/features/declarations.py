@@ -1,7 +1,7 @@
 """Features as declarations: what is measured, over which window, what it means, and which rows stand behind it.
 
 A declaration (:class:`Window`, :class:`Spell`, :class:`Roster`, :class:`Latest`, :class:`Newest`,
-:class:`Neighbours`, :class:`Derived`) is data. From it come the value (computed by the kernel of
+:class:`Neighbours`, :class:`Derived`, :class:`Custom`) is data. From it come the value (computed by the kernel of
 :mod:`riskml.features.windows`), the row of the feature dictionary, the monotone direction of the model, the cause under
 which an explanation files it, and the records shown as evidence.
 """
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from riskml.causes import Cause
+from riskml.tables.contract import TABLES
 
 Unit = Literal["lines", "share", "count", "months", "days", "grade", "flag", "years", "number"]
 Condition = tuple[str, str, object]
@@ -61,7 +62,7 @@ class Feature(Meaning):
     """
 
     name: str
-    kernel: Literal["event", "spell", "roster", "newest", "neighbours", "derived"]
+    kernel: Literal["event", "spell", "roster", "newest", "neighbours", "derived", "custom"]
     table: str
     column: str | None = None
     where: tuple[Condition, ...] = ()
@@ -69,7 +70,8 @@ class Feature(Meaning):
     window: float = np.nan
     ages: tuple[float, float] = (-np.inf, np.inf)
     inputs: tuple[str, ...] = ()
-    function: Callable[..., FloatArray] | None = None
+    function: Callable[..., Any] | None = None
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -368,7 +370,77 @@ class Derived(Meaning):
         )
 
 
-Declaration = Window | Latest | Spell | Roster | Newest | Neighbours | Derived
+@dataclass(frozen=True)
+class Custom(Meaning):
+    """A plain Python function over the records known on the as-of date: the way out where no other declaration will do.
+
+    It is slower than the kernel and cannot be stored with a model: pass the same declaration when scoring. It gets only
+    what was known, but it can bring knowledge of its own (a table it closes over, a file); that is for
+    :func:`riskml.audit_features` to find. A feature should look at one household, or at those of its area: then
+    it gives the same for one village as for the county.
+
+    Parameters
+    ----------
+    name : str
+        Name of the feature.
+    function : callable
+        Called once an as-of date as ``function(known, as_of_date)``; returns a Series of numbers by ``household_id``,
+        households it leaves out are NaN. ``known`` maps each name of ``tables`` to a DataFrame of its records as they
+        were known that day (the newest version, amounts in lines), sorted by household and date.
+    tables : tuple of str
+        Tables it reads: names of the data contract other than ``lines``, or ``welfare`` for the welfare records.
+    window : float, optional
+        Months back, as the dictionary says it; it does not change the value.
+    cause, unit, direction, label_en, label_zh, actionable, sensitive : str, int or bool, optional
+        What the feature stands for: see :class:`riskml.features.declarations.Meaning`.
+
+    Examples
+    --------
+    >>> def costliest_patient(known, as_of_date):
+    ...     bills = known["medical"].groupby(["household_id", "member_id"])["out_of_pocket"].sum()
+    ...     return bills.groupby("household_id").max()
+    >>> patient = Custom("costliest_patient", costliest_patient, tables=("medical",), cause="illness", unit="lines")
+    >>> [feature.name for feature in patient.features()]
+    ['costliest_patient']
+    """
+
+    name: str
+    function: Callable[..., Any] = field(repr=False)
+    tables: tuple[str, ...]
+    window: float = np.nan
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return the one feature.
+
+        Returns
+        -------
+        tuple of Feature
+            One column of the feature table.
+
+        Raises
+        ------
+        ValueError
+            If no tables are named, or one that has no records of households.
+        """
+        unknown = [table for table in self.tables if table not in TABLES or table == "lines"]
+        if unknown or not self.tables:
+            expected = ", ".join(name for name in TABLES if name != "lines")
+            raise ValueError(f"tables of feature {self.name!r} must be some of {expected}, not {unknown}")
+        meaning = {entry.name: getattr(self, entry.name) for entry in fields(Meaning)}
+        return (
+            Feature(
+                **meaning,
+                name=self.name,
+                kernel="custom",
+                table=self.tables[0],
+                tables=self.tables,
+                window=self.window,
+                function=self.function,
+            ),
+        )
+
+
+Declaration = Window | Latest | Spell | Roster | Newest | Neighbours | Derived | Custom
 
 
 def expand(features: Iterable[Declaration]) -> tuple[Feature, ...]:

@@ -14,6 +14,7 @@ from riskml.features import windows
 from riskml.features.declarations import Declaration
 from riskml.features.records import available, compute, household_version, welfare_on
 from riskml.features.standard import STANDARD
+from riskml.tables.history import require_history
 from riskml.tables.lines import welfare_records
 
 if TYPE_CHECKING:
@@ -46,10 +47,15 @@ def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
     ------
     ValueError
         If there is no as-of date.
+    DataRefused
+        If a table is overwritten in place and a date is not after its extract.
     """
-    dates = _dates(as_of_dates)
-    household, as_of, details = _at_risk(data, dates)
-    return details.set_index(_index(data, household, as_of, dates))
+    dates = _dates(data, as_of_dates)
+    household, as_of, version, welfare = _at_risk(data, dates)
+    versions = data.versions("households")
+    weight = versions["weight"].to_numpy(dtype=np.float64)[version] if "weight" in versions else np.ones(len(version))
+    details = {"area_id": versions["area_id"].to_numpy()[version], "welfare": welfare, "weight": weight}
+    return pd.DataFrame(details, index=_index(data, household, as_of, dates))
 
 
 def feature_table(
@@ -78,6 +84,8 @@ def feature_table(
     ------
     ValueError
         If there is no as-of date, or two features have the same name.
+    DataRefused
+        If a table is overwritten in place and a date is not after its extract.
 
     Examples
     --------
@@ -87,9 +95,9 @@ def feature_table(
     >>> X.index.names
     FrozenList(['household_id', 'as_of_date'])
     """
-    dates = _dates(as_of_dates)
+    dates = _dates(data, as_of_dates)
     columns = available(data, (*features, *data.features))
-    household, as_of, _ = _at_risk(data, dates)
+    household, as_of, _, _ = _at_risk(data, dates)
     values = compute(data, columns, household, as_of, dates)
     return pd.DataFrame(
         values, index=_index(data, household, as_of, dates), columns=[c.name for c in columns], copy=False
@@ -137,11 +145,14 @@ def outcome_labels(
     ------
     ValueError
         If the horizon is not positive, the rule unknown, or a household of the index not in the data.
+    DataRefused
+        If a table is overwritten in place and a date is not after its extract.
     """
     if horizon_months < 1:
         raise ValueError(f"horizon_months must be at least 1, got {horizon_months}")
     if rule not in ("at_horizon", "any"):
         raise ValueError(f"rule must be 'at_horizon' or 'any', got {rule!r}")
+    require_history(data, index.get_level_values("as_of_date").unique())
     household = data.household_ids.get_indexer(index.get_level_values("household_id")).astype(np.int64)
     if (household < 0).any():
         unknown = index.get_level_values("household_id")[household < 0]
@@ -151,7 +162,7 @@ def outcome_labels(
     welfare = frame["welfare_net" if net_of_assistance else "welfare"].to_numpy(dtype=np.float64)
     months = frame["months"].to_numpy(dtype=np.float64)
     records = windows.arrange(
-        data.household_ids.get_indexer(pd.Index(frame["household_id"])).astype(np.int64),
+        frame["household_position"].to_numpy(),
         len(data.household_ids),
         date=windows.days(frame["date"]),
         known=windows.days(frame["known_on"]),
@@ -249,8 +260,26 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
         If the records span too few months for one such date.
     """
     dates = welfare_records(data)["date"]
-    first = dates.min() - pd.DateOffset(days=1) + pd.DateOffset(months=data.welfare_months // 2)
-    last = dates.max() + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
+    return dates_between(
+        dates.min(),
+        dates.max(),
+        welfare_months=data.welfare_months,
+        horizon_months=horizon_months,
+        every_months=every_months,
+    )
+
+
+def dates_between(
+    first_record: pd.Timestamp,
+    last_record: pd.Timestamp,
+    *,
+    welfare_months: int,
+    horizon_months: int,
+    every_months: int,
+) -> list[pd.Timestamp]:
+    """Return the dates of :func:`training_dates` for welfare records from one day to another."""
+    first = first_record - pd.DateOffset(days=1) + pd.DateOffset(months=welfare_months // 2)
+    last = last_record + pd.DateOffset(days=1) - pd.DateOffset(months=horizon_months)
     day = last.replace(day=1)
     found: list[pd.Timestamp] = []
     while day > first or (not found and day >= first):
@@ -258,9 +287,9 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
         day = day - pd.DateOffset(months=every_months)
     if not found:
         raise ValueError(
-            f"welfare records from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d} are too short "
+            f"welfare records from {first_record:%Y-%m-%d} to {last_record:%Y-%m-%d} are too short "
             f"for half a judging period of "
-            f"{data.welfare_months} months and a horizon of {horizon_months}"
+            f"{welfare_months} months and a horizon of {horizon_months}"
         )
     return [pd.Timestamp(day) for day in reversed(found)]
 
@@ -306,6 +335,8 @@ def backtest_sets(
     ------
     ValueError
         If there is no date to train or to test on.
+    DataRefused
+        If a table is overwritten in place and ``test_from`` is not after its extract.
     """
     start = pd.Timestamp(str(test_from))
     settings = {"features": features, "rule": rule, "net_of_assistance": net_of_assistance}
@@ -322,11 +353,12 @@ def backtest_sets(
     return X_train, y_train, X_test, y_test
 
 
-def _dates(as_of_dates: Iterable[object]) -> pd.DatetimeIndex:
+def _dates(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DatetimeIndex:
     given = [as_of_dates] if isinstance(as_of_dates, str | pd.Timestamp) else list(as_of_dates)
     if not given:
         raise ValueError("as_of_dates is empty; give at least one date")
     dates = pd.DatetimeIndex([pd.Timestamp(day) for day in given]).normalize().unique().sort_values()  # type: ignore[arg-type]
+    require_history(data, dates)
     return pd.DatetimeIndex(dates.astype("datetime64[s]"))
 
 
@@ -342,26 +374,29 @@ def _as_dates(day: NDArray[np.int32]) -> pd.DatetimeIndex:
 def _index(
     data: Monitoring, household: NDArray[np.int64], as_of: NDArray[np.int64], dates: pd.DatetimeIndex
 ) -> pd.MultiIndex:
-    return pd.MultiIndex.from_arrays(
-        [data.household_ids[household], dates[as_of]], names=["household_id", "as_of_date"]
+    index = pd.MultiIndex(
+        levels=[data.household_ids, dates],  # type: ignore[list-item]
+        codes=[household, as_of],  # type: ignore[list-item]
+        names=["household_id", "as_of_date"],
+        verify_integrity=False,
     )
+    return index.remove_unused_levels()
 
 
-def _at_risk(data: Monitoring, dates: pd.DatetimeIndex) -> tuple[NDArray[np.int64], NDArray[np.int64], pd.DataFrame]:
-    """Return the rows at risk as positions of household and date, with area, welfare and weight."""
+def _at_risk(
+    data: Monitoring, dates: pd.DatetimeIndex
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return the rows at risk: positions of household, date and version of the registry, and welfare."""
     n_households, n_dates = len(data.household_ids), len(dates)
     household = np.repeat(np.arange(n_households), n_dates)
     as_of = np.tile(np.arange(n_dates), n_households)
-    versions, version = household_version(data, household, as_of, dates)
+    versions, version = data.versions("households"), household_version(data, household, as_of, dates)
     welfare = welfare_on(data, household, as_of, dates)[:, 0]
     there = (version >= 0) & (welfare >= 1)
     if "left_on" in versions:
         left = windows.days(versions["left_on"])[version]
         there &= left >= windows.days(dates)[as_of]
-    household, as_of, version, welfare = household[there], as_of[there], version[there], welfare[there]
-    weight = versions["weight"].to_numpy(dtype=np.float64)[version] if "weight" in versions else np.ones(len(version))
-    area = versions["area_id"].to_numpy()[version]
-    return household, as_of, pd.DataFrame({"area_id": area, "welfare": welfare, "weight": weight})
+    return household[there], as_of[there], version[there], welfare[there]
 
 
 @njit(cache=True, nogil=True)

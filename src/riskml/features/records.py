@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from riskml.features import windows
 from riskml.features.declarations import Condition, Declaration, Feature, FloatArray, expand
+from riskml.features.known import custom_values, recorded
 from riskml.features.standard import STANDARD
-from riskml.tables.contract import TABLES
-from riskml.tables.lines import in_lines, welfare_records
+from riskml.tables.lines import welfare_records
 
 if TYPE_CHECKING:
     from riskml.tables.monitoring import Monitoring
@@ -50,11 +50,7 @@ def known_records(data: Monitoring, table: str) -> pd.DataFrame | None:
             return None
         lifted = versions.assign(date=versions["lifted_on"], lifted_on=1.0)
         return lifted[lifted["date"].notna()]
-    records = in_lines(data, table)
-    if table == "incomes":
-        amounts = [c.name for c in TABLES[table].columns if c.kind == "amount" and c.name in records]
-        records = records.assign(**{name: records[name] * 12 / records["months"] for name in amounts})
-    return records
+    return recorded(data, table)
 
 
 def available(data: Monitoring, features: Iterable[Declaration]) -> tuple[Feature, ...]:
@@ -64,6 +60,10 @@ def available(data: Monitoring, features: Iterable[Declaration]) -> tuple[Featur
     for feature in expand(features):
         if feature.kernel == "derived":
             if all(name in kept for name in feature.inputs):
+                kept[feature.name] = feature
+            continue
+        if feature.kernel == "custom":
+            if all(table == "welfare" or table in data.tables for table in feature.tables):
                 kept[feature.name] = feature
             continue
         if feature.table not in columns:
@@ -104,11 +104,12 @@ def compute(
     ndarray of float64, shape (n_rows, n_features)
         NaN where a value does not exist; see :data:`riskml.features.windows.EVENT_STATS` and its neighbours for when.
     """
-    out = np.full((len(household), len(features)), np.nan, order="F")
+    out = np.empty((len(household), len(features)), order="F")
     position = {feature.name: i for i, feature in enumerate(features)}
     groups: dict[tuple[str, str], list[int]] = {}
     for i, feature in enumerate(features):
-        groups.setdefault((feature.kernel, "" if feature.kernel == "derived" else feature.table), []).append(i)
+        table = "" if feature.kernel in ("derived", "custom") else feature.table
+        groups.setdefault((feature.kernel, table), []).append(i)
     for (kernel, table), members in groups.items():
         chosen = [features[i] for i in members]
         if kernel == "newest":
@@ -116,10 +117,13 @@ def compute(
             out[:, members] = values[:, [("welfare", "welfare_net").index(feature.column or "") for feature in chosen]]
         elif kernel == "neighbours":
             out[:, members] = _neighbours(data, chosen, household, as_of, as_of_dates)
+        elif kernel == "custom":
+            out[:, members] = custom_values(data, chosen, household, as_of, as_of_dates)
         elif kernel != "derived":
-            out[:, members] = _statistics(data, table, kernel, chosen, household, as_of, as_of_dates)
+            _statistics(data, table, kernel, chosen, members, household, as_of, as_of_dates, out)
     for i, feature in enumerate(features):
-        if feature.function is not None:
+        if feature.kernel == "derived":
+            assert feature.function is not None, "a derived feature has a function"
             with np.errstate(invalid="ignore", divide="ignore"):
                 out[:, i] = feature.function(*(out[:, position[name]] for name in feature.inputs))
     return out
@@ -147,12 +151,11 @@ def welfare_on(
 
 def household_version(
     data: Monitoring, household: NDArray[np.int64], as_of: NDArray[np.int64], as_of_dates: pd.DatetimeIndex
-) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """Return the registry's versions and, for each row, the position of the one in force (-1: not yet registered)."""
+) -> NDArray[np.int64]:
+    """Return for each row the position in ``data.versions("households")`` of the version in force, -1: none yet."""
     versions = data.versions("households")
-    versions = versions.sort_values(["household_id", "known_on"], kind="stable").reset_index(drop=True)
     records = _arrays(data, versions.assign(date=versions["known_on"]), [])
-    return versions, windows.newest_version(records, household, as_of, windows.days(as_of_dates))
+    return windows.newest_version(records, household, as_of, windows.days(as_of_dates))
 
 
 def rows_behind(
@@ -170,7 +173,7 @@ def rows_behind(
     index : MultiIndex
         ``(household_id, as_of_date)`` of the values.
     names : sequence of str
-        Names of features; a derived one stands for its inputs, neighbours have no rows of their own.
+        Names of features; a derived one stands for its inputs, neighbours and custom ones have no rows of their own.
     features : sequence of declarations, optional
         Where the names are declared; default :data:`riskml.STANDARD` and those of the data.
 
@@ -203,26 +206,33 @@ def _statistics(
     table: str,
     kernel: str,
     features: Sequence[Feature],
+    columns: Sequence[int],
     household: NDArray[np.int64],
     as_of: NDArray[np.int64],
     as_of_dates: pd.DatetimeIndex,
-) -> FloatArray:
+    out: FloatArray,
+) -> None:
+    """Write the values of the features of one table into their columns of ``out``."""
     frame = known_records(data, table)
     assert frame is not None, f"{table} was found available"
     values = list(dict.fromkeys((feature.column, feature.where) for feature in features))
     spans = sorted({_span(feature) for feature in features}, reverse=True)
     edges = np.column_stack([windows.shifted_days(as_of_dates, months) for months in spans])
     requests = np.array(
-        [(values.index((f.column, f.where)), spans.index(_span(f)), _STATS[kernel].index(f.stat)) for f in features],
+        [
+            (values.index((f.column, f.where)), spans.index(_span(f)), _STATS[kernel].index(f.stat), column)
+            for f, column in zip(features, columns, strict=True)
+        ],
         dtype=np.int64,
     )
     records = _arrays(data, frame, values)
     rows = household, as_of, windows.days(as_of_dates)
     if kernel == "event":
-        return windows.event_statistics(records, *rows, edges, requests)
-    if kernel == "spell":
-        return windows.spell_statistics(records, *rows, edges, requests)
-    return windows.roster_statistics(records, *rows, edges, requests, np.array([f.ages for f in features]))
+        windows.event_statistics(records, *rows, edges, requests, out)
+    elif kernel == "spell":
+        windows.spell_statistics(records, *rows, edges, requests, out)
+    else:
+        windows.roster_statistics(records, *rows, edges, requests, np.array([f.ages for f in features]), out)
 
 
 def _span(feature: Feature) -> float:
@@ -235,12 +245,11 @@ def _arrays(
     data: Monitoring, frame: pd.DataFrame, values: Sequence[tuple[str | None, tuple[Condition, ...]]]
 ) -> windows.Records:
     """Return the kernel's arrays of a table with one value column per (column, conditions)."""
-    household = data.household_ids.get_indexer(pd.Index(frame["household_id"])).astype(np.int64)
     matrix = np.empty((len(frame), len(values)))
     for i, (column, where) in enumerate(values):
         matrix[:, i] = _value(frame, column, where)
     return windows.arrange(
-        household,
+        frame["household_position"].to_numpy(),
         len(data.household_ids),
         date=windows.days(frame["start"] if "start" in frame else frame["date"]),
         known=windows.days(frame["known_on"]),
@@ -274,7 +283,7 @@ def _neighbours(
     everyone = np.repeat(np.arange(n_households), n_dates), np.tile(np.arange(n_dates), n_households)
     now = welfare_on(data, *everyone, as_of_dates)[:, 0].reshape(n_households, n_dates)
     before = welfare_on(data, *everyone, as_of_dates - pd.DateOffset(months=12))[:, 0].reshape(n_households, n_dates)
-    versions, version = household_version(data, *everyone, as_of_dates)
+    versions, version = data.versions("households"), household_version(data, *everyone, as_of_dates)
     codes, _ = pd.factorize(versions["area_id"], sort=True)
     area = np.where(version >= 0, codes[version], -1).reshape(n_households, n_dates)
     signals = {
@@ -308,7 +317,7 @@ def _leaves(feature: Feature, declared: dict[str, Feature]) -> list[Feature]:
 def _rows_of(data: Monitoring, feature: Feature, index: pd.MultiIndex) -> pd.DataFrame | None:
     """Return the visible rows of one kernel feature for the households and dates of the index."""
     frame = known_records(data, feature.table)
-    if frame is None or feature.kernel == "neighbours":
+    if frame is None or feature.kernel in ("neighbours", "custom"):
         return None
     wanted = index.to_frame(index=False)
     rows = frame[frame["household_id"].isin(wanted["household_id"])]

@@ -70,8 +70,10 @@ class Records:
 
 def days(dates: pd.Series | pd.DatetimeIndex, missing: np.int32 = NEVER) -> NDArray[np.int32]:
     """Return dates as days since 1970-01-01, ``missing`` where there is none."""
-    values = np.asarray(dates, dtype="datetime64[D]")
-    return np.where(np.isnat(values), missing, values.astype(np.int64)).astype(np.int32)
+    seconds = np.asarray(dates, dtype="datetime64[s]")
+    whole = (seconds.view(np.int64) // 86_400).astype(np.int32)
+    whole[np.isnat(seconds)] = missing
+    return whole
 
 
 def shifted_days(dates: pd.DatetimeIndex, months: float) -> NDArray[np.int32]:
@@ -122,8 +124,9 @@ def event_statistics(
     as_of_day: NDArray[np.int32],
     window_start: NDArray[np.int32],
     requests: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Return statistics of events in windows that end the day before each row's as-of date.
+    out: NDArray[np.float64],
+) -> None:
+    """Write statistics of events in windows that end the day before each row's as-of date.
 
     Parameters
     ----------
@@ -135,20 +138,15 @@ def event_statistics(
         The as-of dates.
     window_start : ndarray of int32, shape (n_dates, n_windows)
         First day of each window, shortest window first.
-    requests : ndarray of int64, shape (n_requests, 3)
-        Column, window and position in :data:`EVENT_STATS` of each wanted statistic.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_rows, n_requests)
+    requests : ndarray of int64, shape (n_requests, 4)
+        Column of the values, window, position in :data:`EVENT_STATS` and column of ``out`` of each wanted statistic.
+    out : ndarray of float64, shape (n_rows, n_features), column by column in memory
         ``count`` and ``sum`` are 0 when the window holds no value; every other statistic is then NaN, as are
         ``std`` (sample) below two and ``slope`` (per year) below two distinct days.
     """
-    n_windows = window_start.shape[1]
+    n_columns, n_windows = records.values.shape[1], window_start.shape[1]
     group = requests[:, 0] * n_windows + requests[:, 1]
-    order = np.argsort(group, kind="stable")
-    pointer = np.searchsorted(group[order], np.arange(records.values.shape[1] * n_windows + 1))
-    out = np.empty((len(household), len(requests)))
+    requests = requests[np.argsort(group, kind="stable")]
     longest = int(np.diff(records.offsets).max(initial=0))
     _event_kernel(
         records.offsets,
@@ -160,13 +158,11 @@ def event_statistics(
         as_of,
         as_of_day,
         window_start,
-        order,
-        pointer,
-        requests[:, 2].copy(),
+        requests,
+        np.searchsorted(np.sort(group), np.arange(n_columns * n_windows + 1)),
         1.0 / np.arange(1, longest + 2),
         out,
     )
-    return out
 
 
 def spell_statistics(
@@ -176,8 +172,9 @@ def spell_statistics(
     as_of_day: NDArray[np.int32],
     window_edge: NDArray[np.int32],
     requests: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Return statistics of spells on, before or after each row's as-of date.
+    out: NDArray[np.float64],
+) -> None:
+    """Write statistics of spells on, before or after each row's as-of date.
 
     ``window_edge`` (n_dates, n_windows) is the first day of a window back, or for ``ending`` the day
     after a window ahead. A spell covers its ``start`` and its ``end``. ``months`` and ``paid`` count the days
@@ -185,7 +182,6 @@ def spell_statistics(
     :func:`event_statistics`, with statistics from :data:`SPELL_STATS`. Counts and sums are 0 when there
     is nothing, ``active_max`` and ``days_since_...`` NaN.
     """
-    out = np.empty((len(household), len(requests)))
     _spell_kernel(
         records.offsets,
         records.date,
@@ -200,7 +196,6 @@ def spell_statistics(
         requests,
         out,
     )
-    return out
 
 
 def roster_statistics(
@@ -211,8 +206,9 @@ def roster_statistics(
     window_start: NDArray[np.int32],
     requests: NDArray[np.int64],
     ages: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return statistics of the people who belong to each row's household on the as-of date.
+    out: NDArray[np.float64],
+) -> None:
+    """Write statistics of the people who belong to each row's household on the as-of date.
 
     A person belongs to it from ``start`` to the day before ``end``, the day of leaving.
     ``ages`` (n_requests, 2) limits each statistic to people from the first age up to, not including, the
@@ -220,7 +216,6 @@ def roster_statistics(
     are as in :func:`event_statistics`, with statistics from :data:`ROSTER_STATS`. Counts are 0 when nobody
     fits, everything else NaN; all are NaN for a household none of whose members is known.
     """
-    out = np.empty((len(household), len(requests)))
     _roster_kernel(
         records.offsets,
         records.date,
@@ -237,7 +232,6 @@ def roster_statistics(
         ages,
         out,
     )
-    return out
 
 
 def newest_mean(
@@ -303,80 +297,77 @@ def _event_kernel(  # type: ignore[no-untyped-def]
     as_of,
     as_of_day,
     window_start,
-    order,
+    requests,
     pointer,
-    stat,
     inverse,
     out,
 ):
-    n_windows = window_start.shape[1]
-    n_columns = values.shape[1]
+    n_columns, n_windows = values.shape[1], window_start.shape[1]
     seen = np.empty(len(inverse), dtype=np.int64)
+    years = np.empty(len(inverse))
+    result = np.empty(9)
     for row in range(len(household)):
         day = as_of_day[as_of[row]]
         start = window_start[as_of[row]]
         n_seen = 0
-        for record in range(offsets[household[row]], offsets[household[row] + 1]):
-            if date[record] >= day:
+        for record in range(offsets[household[row] + 1] - 1, offsets[household[row]] - 1, -1):
+            if date[record] < start[n_windows - 1]:
                 break
-            if _visible(known[record], superseded[record], day):
+            if date[record] < day and _visible(known[record], superseded[record], day):
                 seen[n_seen] = record
+                years[n_seen] = (date[record] - day) / 365.25
                 n_seen += 1
         for column in range(n_columns):
-            # Welford's update, newest record first, gives every nested window from one pass.
+            # Welford's update, newest record first, gives every nested window from one pass. Values count from the
+            # newest one: the difference of two large amounts is exact, their squares would not be.
             n = 0
             newest = -1
+            position = 0
+            base = 0.0
             total = mean = m2 = mean_x = m2_x = co = 0.0
             high = -np.inf
             low = np.inf
-            position = n_seen - 1
             for window in range(n_windows):
+                if pointer[column * n_windows + window] == pointer[(column + 1) * n_windows]:
+                    break
                 first = start[window]
-                while position >= 0 and date[seen[position]] >= first:
-                    record = seen[position]
-                    position -= 1
-                    value = values[record, column]
+                while position < n_seen and date[seen[position]] >= first:
+                    value = values[seen[position], column]
+                    x = years[position]
+                    position += 1
                     if np.isnan(value):
                         continue
                     if n == 0:
-                        newest = record
-                    x = (date[record] - day) / 365.25
-                    step = value - mean
+                        newest = seen[position - 1]
+                        base = value
+                    centred = value - base
+                    step = centred - mean
                     step_x = x - mean_x
                     mean += step * inverse[n]
                     mean_x += step_x * inverse[n]
                     n += 1
                     total += value
-                    m2 += step * (value - mean)
+                    m2 += step * (centred - mean)
                     m2_x += step_x * (x - mean_x)
-                    co += step_x * (value - mean)
+                    co += step_x * (centred - mean)
                     high = max(high, value)
                     low = min(low, value)
+                # In the order of EVENT_STATS.
+                result[0] = n
+                result[1] = total
+                result[2:] = np.nan
+                if n > 0:
+                    result[2] = base + mean
+                    result[3] = high
+                    result[4] = low
+                    if n > 1:
+                        result[5] = np.sqrt(m2 / (n - 1))
+                    if m2_x > 0.0:
+                        result[6] = co / m2_x
+                    result[7] = values[newest, column]
+                    result[8] = day - date[newest]
                 for request in range(pointer[column * n_windows + window], pointer[column * n_windows + window + 1]):
-                    kind = stat[order[request]]
-                    result = np.nan
-                    if kind == 0:
-                        result = float(n)
-                    elif kind == 1:
-                        result = total
-                    elif n > 0:
-                        if kind == 2:
-                            result = mean
-                        elif kind == 3:
-                            result = high
-                        elif kind == 4:
-                            result = low
-                        elif kind == 5:
-                            if n > 1:
-                                result = np.sqrt(m2 / (n - 1))
-                        elif kind == 6:
-                            if m2_x > 0.0:
-                                result = co / m2_x
-                        elif kind == 7:
-                            result = values[newest, column]
-                        else:
-                            result = float(day - date[newest])
-                    out[row, order[request]] = result
+                    out[row, requests[request, 3]] = result[requests[request, 2]]
 
 
 @njit(cache=True, nogil=True)
@@ -388,7 +379,7 @@ def _spell_kernel(  # type: ignore[no-untyped-def]
         first = offsets[household[row]]
         last = offsets[household[row] + 1]
         for request in range(len(requests)):
-            column, window, kind = requests[request]
+            column, window, kind, place = requests[request]
             edge = window_edge[as_of[row], window]
             total = 0.0
             best = np.nan
@@ -422,7 +413,7 @@ def _spell_kernel(  # type: ignore[no-untyped-def]
                         best = float(day - end[record])
                 elif active and not day - start[record] <= best:
                     best = float(day - start[record])
-            out[row, request] = best if kind == 2 or kind >= 9 else total
+            out[row, place] = best if kind == 2 or kind >= 9 else total
 
 
 @njit(cache=True, nogil=True)
@@ -450,7 +441,7 @@ def _roster_kernel(  # type: ignore[no-untyped-def]
         for record in range(first, last):
             anyone = anyone or _visible(known[record], superseded[record], day)
         for request in range(len(requests)):
-            column, window, kind = requests[request]
+            column, window, kind, place = requests[request]
             low, high = ages[request]
             n = 0.0
             total = 0.0
@@ -489,7 +480,7 @@ def _roster_kernel(  # type: ignore[no-untyped-def]
                     result = smallest
                 elif kind == 6 and oldest > -np.inf:
                     result = oldest
-            out[row, request] = result
+            out[row, place] = result
 
 
 @njit(cache=True, nogil=True)

@@ -42,7 +42,7 @@ _LIMITS = (
 
 
 def model_card(
-    model: RiskClassifier, *, data: Monitoring | None = None, figures: pd.DataFrame | None = None
+    model: RiskClassifier, *, data: Monitoring | Mapping[str, Any] | None = None, figures: pd.DataFrame | None = None
 ) -> dict[str, Any]:
     """Return the card of a fitted model as plain JSON values.
 
@@ -50,8 +50,8 @@ def model_card(
     ----------
     model : RiskClassifier
         Fitted.
-    data : Monitoring, optional
-        The data it was trained on.
+    data : Monitoring or mapping, optional
+        The data it was trained on, or what the card says of them.
     figures : DataFrame, optional
         Table of :func:`riskml.evaluate` beside the rivals.
 
@@ -72,13 +72,16 @@ def model_card(
         **{key: {"en": en, "zh": zh} for key, (en, zh) in _SAID.items()},
         "limits": [{"en": en, "zh": zh} for en, zh in _LIMITS],
     }
-    if data is not None:
+    if isinstance(data, Mapping):
+        card["data"] = dict(data)
+    elif data is not None:
         card["data"] = {
             "households": len(data.household_ids),
             "tables": {name: len(table) for name, table in data.tables.items()},
             "extract_on": f"{data.extract_on:%Y-%m-%d}",
             "welfare_months": data.welfare_months,
             "notes": list(data.notes),
+            "assumptions": [{"en": en, "zh": zh} for en, zh in data.assumptions],
         }
     if figures is not None:
         card["figures"] = json.loads(figures.to_json(orient="records", double_precision=10))
@@ -110,6 +113,8 @@ def card_text(card: Mapping[str, Any]) -> str:
     lines += [*_data_lines(card.get("data")), *_figure_lines(card.get("figures"))]
     lines += ["## Limits", "", *(f"- {limit['en']}" for limit in card["limits"]), ""]
     lines += ["## 摘要", "", f"用途：{card['intended_use']['zh']}", "", f"不适用：{card['not_for']['zh']}", ""]
+    assumed = card.get("data", {}).get("assumptions", [])
+    lines += ["假设：", "", *(f"- {each['zh']}" for each in assumed), "", "局限：", ""] if assumed else []
     return "\n".join([*lines, *(f"- {limit['zh']}" for limit in card["limits"]), ""])
 
 
@@ -118,7 +123,11 @@ def _data_lines(data: Mapping[str, Any] | None) -> list[str]:
         return []
     tables = ", ".join(f"{name} ({rows:,})" for name, rows in data["tables"].items())
     said = f"{data['households']:,} households, extract of {data['extract_on']}. Rows: {tables}."
-    return ["## Data", "", said, "", *(f"- {note}" for note in data["notes"]), ""]
+    lines = ["## Data", "", said, "", *(f"- {note}" for note in data["notes"]), ""]
+    assumed = [f"- {each['en']}" for each in data.get("assumptions", [])]
+    if assumed:
+        lines += ["## Assumptions", "", "The figures hold only as far as these do.", "", *assumed, ""]
+    return lines
 
 
 def _figure_lines(figures: list[Mapping[str, Any]] | None) -> list[str]:

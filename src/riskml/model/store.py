@@ -42,7 +42,7 @@ def save_model(
     model: RiskClassifier,
     folder: str | Path,
     *,
-    data: Monitoring | None = None,
+    data: Monitoring | Mapping[str, Any] | None = None,
     figures: pd.DataFrame | None = None,
 ) -> Path:
     """Write a fitted model as a bundle ``folder/<utc>-<sha8>/``.
@@ -53,8 +53,9 @@ def save_model(
         Fitted.
     folder : path
         Where bundles of this model are kept.
-    data : Monitoring, optional
-        The data it was trained on, for the card: tables, households, day of the extract.
+    data : Monitoring or mapping, optional
+        The data it was trained on, for the card (tables, households, day of the extract), or what the card says of
+        them.
     figures : DataFrame, optional
         Table of :func:`riskml.evaluate` beside the rivals, for the card.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from riskml.features.dictionary import feature_dictionary
 from riskml.features.panel import cohort
@@ -14,23 +16,34 @@ from riskml.skill.baselines import rivals
 from riskml.skill.metrics import evaluate
 from riskml.tables.monitoring import Monitoring
 
+if TYPE_CHECKING:
+    from riskml.buckets.store import Store
+
 #: With fewer areas than this, households are drawn for the intervals instead of whole areas.
 MIN_AREAS = 20
 
 
 def fit_model(
-    data: Monitoring, X: pd.DataFrame, y: pd.Series, *, outcome: dict[str, Any], seed: int = 0
+    data: Monitoring | Store,
+    X: pd.DataFrame,
+    y: pd.Series,
+    *,
+    outcome: dict[str, Any],
+    sample_weight: NDArray[np.float64] | None = None,
+    seed: int = 0,
 ) -> RiskClassifier:
     """Fit the model on a training set, with the meanings of the data's own features too.
 
     Parameters
     ----------
-    data : Monitoring
+    data : Monitoring or Store
         The tables the training set comes from.
     X, y : DataFrame, Series
         As :func:`riskml.training_set` gives them.
     outcome : dict
         What the labels mean: ``horizon_months, rule, net_of_assistance``; kept in ``fit_summary_``.
+    sample_weight : ndarray of float64, shape (n_rows,), optional
+        Weights of the rows.
     seed : int, default 0
         Of the model.
 
@@ -46,7 +59,7 @@ def fit_model(
     """
     dictionary = feature_dictionary((*STANDARD, *data.features))
     model = RiskClassifier(dictionary=dictionary, horizon_months=outcome["horizon_months"], random_state=seed)
-    model.fit(X, y)
+    model.fit(X, y, sample_weight)
     model.fit_summary_.update(outcome)
     return model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -11,6 +10,7 @@ import pandas as pd
 
 from riskml.findings import Finding
 from riskml.tables.contract import TABLES, Column
+from riskml.tables.keys import household_positions, row_order
 from riskml.tables.validation import finding, first_case
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Amounts of a year in an amount of the unit. A year has 365 days, as in the international daily lines.
 _A_YEAR = {"person_year": 1.0, "person_month": 12.0, "person_day": 365.0, "score": 1.0}
+#: Tables that say where a household lives, how many share an amount, and what the line is.
+_MEASURING = {"households", "members", "lines", "incomes", "welfare"}
 _SOURCES = ("wage", "business", "property", "transfers", "private")
 _NEVER = np.iinfo(np.int64).max
 
@@ -64,25 +66,9 @@ def line_amounts(
     >>> line_amounts(lines, ["5201", "5201", "33"], ["2020-06-30", "2021-06-30", "2021-06-30"]).tolist()
     [4000.0, 6000.0, 4000.0]
     """
-    lines = lines[(lines["unit"] == "score") == score]
-    lines = lines.assign(known_on=lines["known_on"].fillna(lines["valid_from"]))
-    lines = lines.sort_values(["valid_from", "known_on"], kind="stable")
-    yearly = lines["amount"].to_numpy(dtype=np.float64) * lines["unit"].map(_A_YEAR).to_numpy(dtype=np.float64)
-    known_on = _days(lines["known_on"])
-    first, last = _days(lines["valid_from"]), _days(lines["valid_to"], missing=_NEVER)
-    area_id, date, known_by = _same_length(area_id, date, known_by)
-    amounts = np.full(len(date), np.nan)
-    for rows, candidates in _by_prefix(lines["area_id"], area_id):
-        rows = rows[np.isnan(amounts[rows])]
-        # Step back from the newest line that has begun until one is found that is known and has not ended.
-        place = np.searchsorted(first[candidates], date[rows], side="right") - 1
-        while len(rows := rows[place >= 0]):
-            place = place[place >= 0]
-            line = candidates[place]
-            holds = (date[rows] <= last[line]) & (known_on[line] <= known_by[rows])
-            amounts[rows[holds]] = yearly[line[holds]]
-            rows, place = rows[~holds], place[~holds] - 1
-    return amounts
+    area_id, day, known_by = _same_length(area_id, date, known_by)
+    area, areas = pd.factorize(area_id)
+    return _lines_on(lines, areas, area, day, known_by, score=score)
 
 
 def household_units(data: Monitoring, household_id: Any, date: Any, *, known_by: Any) -> np.ndarray:
@@ -120,23 +106,8 @@ def household_units(data: Monitoring, household_id: Any, date: Any, *, known_by:
     >>> household_units(data, "1", ["2023-04-30", "2023-06-30"], known_by="2023-12-31").tolist()
     [1.0, 2.0]
     """
-    household_id, date, known_by = _same_length(household_id, date, known_by)
-    if "members" not in data.tables:
-        return np.full(len(date), np.nan)
-    members = data.versions("members")
-    household, households = pd.factorize(members["household_id"])
-    rows_end = np.append(np.cumsum(np.bincount(household, minlength=len(households))), 0)
-    asked = pd.Index(households).get_indexer(household_id)
-    return _count_members(
-        np.where(asked > 0, rows_end[asked - 1], 0),
-        rows_end[asked],
-        _days(members["start"]),
-        _days(members["end"], missing=_NEVER),
-        _days(members["known_on"]),
-        _days(members["superseded_on"], missing=_NEVER),
-        date,
-        known_by,
-    )
+    household_id, day, known_by = _same_length(household_id, date, known_by)
+    return _members_on(data, household_positions(household_id.to_series(), data.household_ids), day, known_by)
 
 
 def in_lines(data: Monitoring, table: str) -> pd.DataFrame:
@@ -172,15 +143,10 @@ def in_lines(data: Monitoring, table: str) -> pd.DataFrame:
     [0.075, 0.07916666666666666]
     """
     if ("in_lines", table) not in data._cache:
-        versions = data.versions(table)
-        amounts = _amount_columns(data, table)
-        if amounts:
-            line, units = _divisors(data, table)
-            monthly = {column.name: 12 if column.unit.endswith("per month") else 1 for column in amounts}
-            versions = versions.assign(
-                **{name: versions[name].to_numpy() * times / (line * units) for name, times in monthly.items()}
-            )
-        data._cache["in_lines", table] = versions
+        measured = data.versions(table)
+        if _amount_columns(data, table):
+            measured = _measured(data, table, *_divisors(data, table))
+        data._cache["in_lines", table] = measured
     return data._cache["in_lines", table]
 
 
@@ -199,8 +165,8 @@ def welfare_records(data: Monitoring) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``household_id, date, known_on, superseded_on, months, welfare, welfare_net``: welfare in lines, and
-        the same without public transfers (equal where ``transfers`` is empty; NaN if welfare is not income).
+        ``household_id, household_position, date, known_on, superseded_on, months, welfare, welfare_net``: welfare in
+        lines, and the same without public transfers (equal where ``transfers`` is empty; NaN if welfare is not income).
         Sorted as ``data.versions``; kept for the next call.
 
     Examples
@@ -223,7 +189,7 @@ def welfare_records(data: Monitoring) -> pd.DataFrame:
             welfare = total * 12 / months
             transfers = records["transfers"].fillna(0) if "transfers" in records else 0
             welfare_net = (total - transfers) * 12 / months
-        kept = records[["household_id", "date", "known_on", "superseded_on", "months"]]
+        kept = records[["household_id", "household_position", "date", "known_on", "superseded_on", "months"]]
         kept = kept.assign(welfare=welfare, welfare_net=welfare_net)
         data._cache["welfare_records"] = kept[welfare.notna()].reset_index(drop=True)
     return data._cache["welfare_records"]
@@ -313,12 +279,13 @@ def line_findings(data: Monitoring) -> list[Finding]:
         if not names or _line_kind(data, table) == "none":
             continue
         versions = data.versions(table)
-        present = versions[names].notna().any(axis=1).to_numpy()
         line, units = _divisors(data, table)
         for rule, missing in (("missing_line", np.isnan(line)), ("no_units", np.isnan(units))):
-            rows = np.flatnonzero(present & missing)
+            rows = np.flatnonzero(missing)
+            rows = rows[versions[names].iloc[rows].notna().any(axis=1)]
             if len(rows):
                 findings.append(finding(rule, table, "", len(rows), first_case(versions, int(rows[0]))))
+        data._cache["in_lines", table] = _measured(data, table, line, units)
     return findings
 
 
@@ -350,28 +317,89 @@ def _line_kind(data: Monitoring, table: str) -> str:
     return "none" if scores.any() and scores.all() else "money"
 
 
+def _measured(data: Monitoring, table: str, line: np.ndarray, units: np.ndarray) -> pd.DataFrame:
+    """Return the versions of a table with their amounts in lines."""
+    versions, divisor = data.versions(table), line * units
+    times = {column.name: 12 if column.unit.endswith("per month") else 1 for column in _amount_columns(data, table)}
+    return versions.assign(**{name: versions[name].to_numpy() * n / divisor for name, n in times.items()})
+
+
 def _divisors(data: Monitoring, table: str) -> tuple[np.ndarray, np.ndarray]:
     """Line and units of each version; NaN where unknown on the version's ``known_on``."""
-    if ("divisors", table) not in data._cache:
-        versions, kind = data.versions(table), _line_kind(data, table)
-        if kind == "none":
-            line = units = np.full(len(versions), np.nan)
-        else:
-            known_on, household = versions["known_on"], versions["household_id"]
-            if "date" in versions:
-                day = versions["date"]
-            else:
-                day = known_on.where(~(versions["end"] < known_on), versions["end"])
-            area = _households_known(data, household, known_on)["area_id"]
-            line = line_amounts(data.tables["lines"], area, day, known_by=known_on, score=kind == "score")
-            units = np.ones(len(versions)) if kind == "score" else _units(data, versions, day)
-        data._cache["divisors", table] = line, units
-    return data._cache["divisors", table]
+    versions, kind = data.versions(table), _line_kind(data, table)
+    if kind == "none":
+        return (np.full(len(versions), np.nan),) * 2
+    # A copy, for pandas gives out arrays that may not be written: compiled code would come in both forms.
+    known_on, household = _days(versions["known_on"]), versions["household_position"].to_numpy(copy=True)
+    if "date" in versions:
+        day = _days(versions["date"])
+    else:
+        day = np.minimum(known_on, _days(versions["end"], missing=_NEVER))
+    if _MEASURING & set(data.overwritten):
+        # What measures is known on the extract only; no day up to it can be asked, so nothing shows early.
+        known_on = np.maximum(known_on, _days(pd.Series([data.extract_on]))[0])
+    area, areas = _areas(data)
+    area = area[_households_known(data, household, known_on)]
+    line = _lines_on(data.tables["lines"], areas, area, day, known_on, score=kind == "score")
+    units = np.ones(len(versions)) if kind == "score" else _units(data, versions, household, day, known_on)
+    return line, units
 
 
-def _units(data: Monitoring, versions: pd.DataFrame, day: pd.Series) -> np.ndarray:
+def _lines_on(
+    lines: pd.DataFrame, areas: pd.Index, area: np.ndarray, day: np.ndarray, known_by: np.ndarray, *, score: bool
+) -> np.ndarray:
+    """Line of each row, its area given as a position in ``areas``."""
+    lines = lines[(lines["unit"] == "score") == score]
+    lines = lines.assign(known_on=lines["known_on"].fillna(lines["valid_from"]))
+    lines = lines.sort_values(["valid_from", "known_on"], ascending=False, kind="stable")
+    rows_of = lines.reset_index().groupby("area_id").indices
+    prefixes = pd.Index(sorted(map(str, rows_of), key=len, reverse=True), dtype=str)
+    # An area has the lines of the longest prefix among them, then those of the prefixes of that one.
+    candidates = [np.concatenate([rows_of[part] for part in _prefixes(text) if part in rows_of]) for text in prefixes]
+    longest = np.full(len(areas), -1)
+    for length in prefixes.str.len().unique():
+        longest = np.where(longest < 0, prefixes.get_indexer(pd.Index(areas, dtype=str).str[:length]), longest)
+    ends = np.append(0, np.cumsum([len(rows) for rows in candidates], dtype=np.int64))
+    order = np.concatenate([*candidates, np.array([], dtype=np.int64)])
+    yearly = lines["amount"].to_numpy(dtype=np.float64) * lines["unit"].map(_A_YEAR).to_numpy(dtype=np.float64)
+    return _line_kernel(
+        longest[area],
+        ends,
+        _days(lines["valid_from"])[order],
+        _days(lines["valid_to"], missing=_NEVER)[order],
+        _days(lines["known_on"])[order],
+        yearly[order],
+        day,
+        known_by,
+    )
+
+
+def _prefixes(text: str) -> list[str]:
+    return [text[:length] for length in range(len(text), -1, -1)]
+
+
+def _members_on(data: Monitoring, household: np.ndarray, day: np.ndarray, known_by: np.ndarray) -> np.ndarray:
+    """Members of each row's household on a day."""
+    if "members" not in data.tables:
+        return np.full(len(day), np.nan)
+    members = data.versions("members")
+    offsets = _offsets(data, members["household_position"].to_numpy())
+    return _count_members(
+        np.where(household >= 0, offsets[household], 0),
+        np.where(household >= 0, offsets[household + 1], 0),
+        _days(members["start"]),
+        _days(members["end"], missing=_NEVER),
+        _days(members["known_on"]),
+        _days(members["superseded_on"], missing=_NEVER),
+        day,
+        known_by,
+    )
+
+
+def _units(
+    data: Monitoring, versions: pd.DataFrame, household: np.ndarray, day: np.ndarray, known_on: np.ndarray
+) -> np.ndarray:
     """Units by which a version's amounts are shared: its own, else those stated with an income, else the members."""
-    household, known_on = versions["household_id"], versions["known_on"]
     own = "months" in versions
     if own:
         units = versions["units"].to_numpy(copy=True) if "units" in versions else np.full(len(versions), np.nan)
@@ -379,46 +407,50 @@ def _units(data: Monitoring, versions: pd.DataFrame, day: pd.Series) -> np.ndarr
         units = _stated_units(data, household, known_on)
     rest = np.flatnonzero(np.isnan(units))
     if len(rest):
-        units[rest] = household_units(data, household.iloc[rest], day.iloc[rest], known_by=known_on.iloc[rest])
+        units[rest] = _members_on(data, household[rest], day[rest], known_on[rest])
     rest = np.flatnonzero(np.isnan(units))
     if own and len(rest):
-        units[rest] = _stated_units(data, household.iloc[rest], known_on.iloc[rest])
+        units[rest] = _stated_units(data, household[rest], known_on[rest])
     return units
 
 
-def _stated_units(data: Monitoring, household_id: pd.Series, known_by: pd.Series) -> np.ndarray:
+def _stated_units(data: Monitoring, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
     """Return the newest ``units`` of the household's income or welfare records known by then; NaN if none."""
-    stated = [
-        data.versions(name)[["household_id", "known_on", "date", "units"]].dropna(subset="units")
-        for name in ("incomes", "welfare")
-        if name in data.tables and "units" in data.tables[name] and _line_kind(data, name) == "money"
-    ]
-    if not sum(map(len, stated)):
-        return np.full(len(household_id), np.nan)
-    records = pd.concat(stated).sort_values(["household_id", "known_on", "date"], kind="stable")
-    place = _last_known(records, household_id, known_by)
-    return np.where(place >= 0, records["units"].to_numpy()[place], np.nan)
+    if "stated_units" not in data._cache:
+        stated: list[tuple[np.ndarray, ...]] = [(np.array([], dtype=np.int64),) * 3 + (np.array([]),)]
+        for name in ("incomes", "welfare"):
+            if name in data.tables and "units" in data.tables[name] and _line_kind(data, name) == "money":
+                versions = data.versions(name)
+                there = versions["units"].notna().to_numpy()
+                days = (_days(versions[column]) for column in ("known_on", "date"))
+                columns = (versions["household_position"].to_numpy(), *days, versions["units"].to_numpy())
+                stated.append(tuple(column[there] for column in columns))
+        owner, known_on, date, units = (np.concatenate(columns) for columns in zip(*stated, strict=True))
+        order = np.argsort(row_order(owner, known_on, date), kind="stable")
+        data._cache["stated_units"] = owner[order], known_on[order], units[order]
+    owner, known_on, units = data._cache["stated_units"]
+    place = _last_known(_offsets(data, owner), known_on, household, known_by)
+    return np.where(place >= 0, np.append(units, np.nan)[place], np.nan)
 
 
-def _households_known(data: Monitoring, household_id: pd.Series, known_by: pd.Series) -> pd.DataFrame:
-    """Return the version of each household known by then, the first if it was registered only later."""
+def _areas(data: Monitoring) -> tuple[np.ndarray, pd.Index]:
+    """Area of each version of the registry as a position among the areas, and the areas."""
+    if "areas" not in data._cache:
+        data._cache["areas"] = pd.factorize(data.versions("households")["area_id"])
+    return data._cache["areas"]
+
+
+def _households_known(data: Monitoring, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
+    """Position of each household's version known by then, of the first if it was registered only later."""
     households = data.versions("households")
-    place = _last_known(households, household_id, known_by)
-    if (place < 0).any():
-        first = households.drop_duplicates("household_id")
-        later = pd.Index(first["household_id"]).get_indexer(household_id[place < 0])
-        place[place < 0] = first.index.to_numpy()[later]
-    return households.iloc[place]
+    offsets = _offsets(data, households["household_position"].to_numpy())
+    place = _last_known(offsets, _days(households["known_on"]), household, known_by)
+    return np.where(place >= 0, place, offsets[household])
 
 
-def _last_known(frame: pd.DataFrame, household_id: pd.Series, known_by: pd.Series) -> np.ndarray:
-    """Position of the household's last row with ``known_on <= known_by``, or -1; ``frame`` is sorted by both."""
-    household, households = pd.factorize(frame["household_id"])
-    asked = pd.Index(households).get_indexer(household_id)
-    # A day fits into 18 bits, so one whole number orders by household, then day.
-    known, by = (_days(days) + 2**17 for days in (frame["known_on"], known_by))
-    place = np.searchsorted(household * 2**18 + known, asked * 2**18 + by, side="right") - 1
-    return np.where((asked >= 0) & (place >= 0) & (np.append(household, -1)[place] == asked), place, -1)
+def _offsets(data: Monitoring, owner: np.ndarray) -> np.ndarray:
+    """Rows ``offsets[h]`` to ``offsets[h + 1]`` are those of household ``h``; ``owner`` is sorted."""
+    return np.searchsorted(owner, np.arange(len(data.household_ids) + 1))
 
 
 def _net_income(incomes: pd.DataFrame) -> pd.Series:
@@ -441,7 +473,9 @@ def _yearly_welfare(data: Monitoring) -> pd.DataFrame:
     seen = (records["known_on"] < next_year) & ~(records["superseded_on"] < next_year) & amount.notna()
     by_year = part[seen & (next_year <= data.extract_on)].groupby(["household_id", "valid_from"])
     years = by_year.agg(amount=("amount", "sum"), months=("months", "sum"), units=("units", "mean")).reset_index()
-    known = _households_known(data, years["household_id"], years["valid_from"] - pd.Timedelta(days=1))
+    household = household_positions(years["household_id"], data.household_ids)
+    version = _households_known(data, household, _days(years["valid_from"]) - 1)
+    known = data.versions("households").iloc[version]
     return years.assign(
         welfare=years["amount"] * 12 / years["months"],
         weight=years["units"] * (known["weight"].fillna(1).to_numpy() if "weight" in known else 1),
@@ -468,23 +502,45 @@ def _days(dates: Any, *, missing: int = -_NEVER) -> np.ndarray:
     """Days since 1970 as whole numbers."""
     if isinstance(dates, int):
         return np.array([dates])
-    days = np.asarray(pd.DatetimeIndex(np.atleast_1d(dates))).astype("datetime64[D]")
-    return np.where(np.isnat(days), missing, days.astype(np.int64))
+    seconds = np.asarray(pd.DatetimeIndex(np.atleast_1d(dates))).astype("datetime64[s]", copy=False)
+    days = seconds.view(np.int64) // 86_400
+    days[np.isnat(seconds)] = missing
+    return days
 
 
-def _by_prefix(line_areas: pd.Series, area_id: pd.Index) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows of ``area_id`` with the positions of the lines of their area, the longest prefixes first."""
-    area, areas = pd.factorize(area_id)
-    texts = pd.Series(areas, dtype=str)
-    lengths = line_areas.str.len()
-    for length in sorted(lengths.unique(), reverse=True):
-        of_line, line_prefixes = pd.factorize(line_areas[lengths == length])
-        positions = np.flatnonzero(lengths == length)
-        prefix = pd.Index(line_prefixes).get_indexer(pd.Index(texts.str[:length]))[area]
-        order = np.argsort(prefix, kind="stable")
-        bounds = np.searchsorted(prefix[order], np.arange(len(line_prefixes) + 1))
-        for code in range(len(line_prefixes)):
-            yield order[bounds[code] : bounds[code + 1]], positions[of_line == code]
+@numba.njit(cache=True)
+def _last_known(offsets: np.ndarray, known_on: np.ndarray, household: np.ndarray, known_by: np.ndarray) -> np.ndarray:
+    """Position of each household's last record with ``known_on <= known_by``, or -1; its records are sorted by it."""
+    place = np.full(len(household), -1)
+    for i in range(len(household)):
+        for row in range(offsets[household[i] + 1] - 1, offsets[household[i]] - 1, -1):
+            if known_on[row] <= known_by[i]:
+                place[i] = row
+                break
+    return place
+
+
+@numba.njit(cache=True)
+def _line_kernel(
+    group: np.ndarray,
+    ends: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+    known_on: np.ndarray,
+    amount: np.ndarray,
+    date: np.ndarray,
+    known_by: np.ndarray,
+) -> np.ndarray:
+    """Amount of the first line of each row's group (-1: none) that holds on the date and was known by then."""
+    amounts = np.full(len(date), np.nan)
+    for i in range(len(date)):
+        if group[i] < 0:
+            continue
+        for line in range(ends[group[i]], ends[group[i] + 1]):
+            if first[line] <= date[i] <= last[line] and known_on[line] <= known_by[i]:
+                amounts[i] = amount[line]
+                break
+    return amounts
 
 
 @numba.njit(cache=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from riskml.findings import DataRefused
-from riskml.tables.contract import TABLES
-from riskml.tables.validation import row_codes, typed_tables
+from riskml.tables.contract import TABLES, Table
+from riskml.tables.history import require_history, with_known_on
+from riskml.tables.keys import RowKeys, household_ids_of, keys_of, record_codes, row_keys, row_order, whole_days
+from riskml.tables.validation import typed_tables
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,12 +33,25 @@ class Monitoring:
         How old the newest welfare record may be for welfare to count as known; ``welfare_months`` if not given.
     extract_on : date, optional
         Day the tables were extracted; nothing may be known later. Default: the newest ``known_on``.
+    overwritten : tuple of str, optional
+        Tables whose source overwrites rows in place and so has no history. They need no ``known_on`` and are known on
+        the day of the extract; questions about a day up to it are refused. After construction: those without
+        an assumption.
+    assume_known_on : mapping of str to (str, int), optional
+        For tables without a day of entry: a column of dates and how many days after them a row is assumed known, for
+        example ``{"medical": ("date", 30)}``. See :func:`riskml.tables.history.with_known_on`.
+    assumptions : tuple of (str, str), optional
+        What was assumed about days of entry, in English and Chinese, as the model card repeats it. Those of
+        ``assume_known_on`` are added.
     features : tuple, optional
         Features declared with the data, for numeric columns of its own.
     truth : object, optional
         What a simulator knows about its world; never read by features.
     notes : tuple of str, optional
         What happened on the way from the files to the tables, for the reader.
+    checked : bool, default False
+        True says that the tables are those of a Monitoring: typed, and nothing wrong with them. They are then taken
+        as they are. Only a store, whose hashes prove that they were checked when written, says so.
 
     Raises
     ------
@@ -57,12 +72,16 @@ class Monitoring:
     welfare_months: int = 12
     max_age_months: int | None = None
     extract_on: Any = None
+    overwritten: tuple[str, ...] = ()
+    assume_known_on: InitVar[Mapping[str, tuple[str, int]] | None] = None
+    assumptions: tuple[tuple[str, str], ...] = ()
     features: tuple[Any, ...] = ()
     truth: Any = None
     notes: tuple[str, ...] = ()
+    checked: bool = False
     _cache: dict[Any, Any] = field(default_factory=dict, init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, assume_known_on: Mapping[str, tuple[str, int]] | None) -> None:
         from riskml.tables.lines import line_findings  # lines are looked up in finished tables, so lines.py comes later
 
         months = self.welfare_months if self.max_age_months is None else self.max_age_months
@@ -71,19 +90,33 @@ class Monitoring:
                 f"welfare_months and max_age_months must be at least 1, not {self.welfare_months}, {months}"
             )
         extract_on = None if self.extract_on is None else pd.Timestamp(self.extract_on).normalize()
-        typed, left_out = typed_tables(self.tables, extract_on=extract_on)
+        assumed = assume_known_on or {}
+        if self.checked:
+            typed, keys, left_out, assumptions = (
+                dict(self.tables),
+                keys_of(self.tables),
+                list[str](),
+                list[tuple[str, str]](),
+            )
+        else:
+            tables, findings, assumptions = with_known_on(
+                self.tables, extract_on=extract_on, overwritten=self.overwritten, assume_known_on=assumed
+            )
+            typed, keys, left_out = typed_tables(tables, extract_on=extract_on, found_before=findings)
         object.__setattr__(self, "tables", typed)
+        object.__setattr__(self, "overwritten", tuple(name for name in self.overwritten if name not in assumed))
+        object.__setattr__(self, "assumptions", tuple(dict.fromkeys([*self.assumptions, *assumptions])))
         object.__setattr__(self, "max_age_months", months)
         object.__setattr__(self, "extract_on", extract_on or _newest_known(typed))
         object.__setattr__(self, "notes", tuple(dict.fromkeys([*self.notes, *left_out])))
-        findings = line_findings(self)
+        self._cache.update({("keys", name): of_rows for name, of_rows in keys.items()})
+        findings = [] if self.checked else line_findings(self)
         if findings:
             raise DataRefused(findings)
 
     def __repr__(self) -> str:
-        n_households = self.tables["households"]["household_id"].nunique()
         return (
-            f"Monitoring({n_households:,} households, tables {', '.join(self.tables)}, "
+            f"Monitoring({len(self.household_ids):,} households, tables {', '.join(self.tables)}, "
             f"extract_on {self.extract_on.date()})"
         )
 
@@ -91,7 +124,7 @@ class Monitoring:
     def household_ids(self) -> pd.Index:
         """The households ever registered, each once, sorted."""
         if "household_ids" not in self._cache:
-            self._cache["household_ids"] = pd.Index(self.tables["households"]["household_id"].unique()).sort_values()
+            self._cache["household_ids"] = household_ids_of(self.tables["households"])
         return self._cache["household_ids"]
 
     def versions(self, name: str) -> pd.DataFrame:
@@ -112,8 +145,9 @@ class Monitoring:
         -------
         DataFrame
             The table's columns without ``withdrawn`` and ``end_known_on``, with ``superseded_on``
-            (``datetime64[s]``, ``NaT`` for the newest version); sorted by ``household_id``, then ``date`` or
-            ``start``, then ``known_on``. It is kept for the next call: copy it before changing it.
+            (``datetime64[s]``, ``NaT`` for the newest version) and ``household_position`` (int64, in
+            ``household_ids``); sorted by ``household_id``, then ``date`` or ``start``, then ``known_on``. It is kept
+            for the next call: copy it before changing it.
 
         Raises
         ------
@@ -130,7 +164,7 @@ class Monitoring:
         if name == "lines" or name not in self.tables:
             raise KeyError(f"{name!r} has no versions; the data have {', '.join(self.tables)} (lines aside)")
         if name not in self._cache:
-            versions = _superseded(self.tables[name], TABLES[name].key)
+            versions = _superseded(TABLES[name], self.tables[name], self._keys(name))
             if name == "disasters":
                 versions = _spread(versions, self.versions("households"))
             self._cache[name] = _sorted(versions, TABLES[name].key)
@@ -155,7 +189,7 @@ class Monitoring:
         Raises
         ------
         DataRefused
-            If no household was known by then.
+            If no household was known by then, or a table is overwritten in place and the date not after its extract.
 
         Examples
         --------
@@ -163,13 +197,14 @@ class Monitoring:
         [900.0]
         """
         day = pd.Timestamp(as_of_date)
+        require_history(self, [day])
         tables = {name: _rows_known_by(frame, day) for name, frame in self.tables.items()}
         households = tables["households"]["household_id"]
         for name, frame in tables.items():
             if name not in ("households", "lines"):
                 ids = frame["household_id"]
                 tables[name] = frame[(ids == "") | ids.isin(households)]
-        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on))
+        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on), checked=False)
 
     def area_of(self, household_ids: Iterable[str]) -> np.ndarray:
         """Return the newest ``area_id`` of each household.
@@ -211,6 +246,11 @@ class Monitoring:
         from riskml.tables.quality import check  # quality.py reads Monitoring, so it comes later
 
         return check(self)
+
+    def _keys(self, name: str) -> RowKeys:
+        if ("keys", name) not in self._cache:
+            self._cache["keys", name] = row_keys(TABLES[name], self.tables[name], self.household_ids)
+        return self._cache["keys", name]
 
     def _newest_areas(self) -> pd.Series:
         """``area_id`` by ``household_id``, sorted by it."""
@@ -268,15 +308,17 @@ def _rows_known_by(frame: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     return rows
 
 
-def _superseded(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+def _superseded(table: Table, frame: pd.DataFrame, keys: RowKeys) -> pd.DataFrame:
     """Versions with ``superseded_on``, late ends split off, withdrawn ones applied and dropped."""
     known_on = frame["known_on"].to_numpy()
-    record = row_codes(frame, key)
-    order = np.lexsort((known_on, record))
-    replaced = record[order][1:] == record[order][:-1]
+    record = record_codes(table, frame.iloc[keys.repeated])
+    order = np.lexsort((known_on[keys.repeated], record))
+    replaced, rows = record[order][1:] == record[order][:-1], keys.repeated[order]
     superseded_on = np.full(len(frame), np.datetime64("NaT"), "datetime64[s]")
-    superseded_on[order[:-1][replaced]] = known_on[order[1:][replaced]]
-    versions = frame.assign(superseded_on=superseded_on)[~(frame["withdrawn"] == 1)]
+    superseded_on[rows[:-1][replaced]] = known_on[rows[1:][replaced]]
+    versions = frame.assign(superseded_on=superseded_on, household_position=keys.household)
+    withdrawn = versions["withdrawn"] == 1
+    versions = versions[~withdrawn] if withdrawn.any() else versions
     if "end_known_on" in versions:
         versions = _late_ends(versions).drop(columns="end_known_on")
     return versions.drop(columns="withdrawn")
@@ -285,6 +327,8 @@ def _superseded(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
 def _late_ends(versions: pd.DataFrame) -> pd.DataFrame:
     """Turn each version whose end was learned later into two: without the end, then with it."""
     late = versions["end_known_on"] > versions["known_on"]
+    if not late.any():
+        return versions
     # A version replaced before its end was learned never shows that end: the later row says all.
     shown = late & ~(versions["superseded_on"] <= versions["end_known_on"])
     ended = versions[shown].assign(known_on=versions.loc[shown, "end_known_on"])
@@ -303,6 +347,8 @@ def _spread(disasters: pd.DataFrame, households: pd.DataFrame) -> pd.DataFrame:
     codes = households["area_id"].to_numpy(dtype=object)
     hit = disasters["area_id"].to_numpy(dtype=object)
     whole_area = hit != ""
+    if not whole_area.any():
+        return disasters
     first = np.searchsorted(codes, hit[whole_area], side="left")
     # No area code contains the last character of Unicode, so this ends behind every code with the prefix.
     last = np.searchsorted(codes, hit[whole_area] + "\U0010ffff", side="right")
@@ -313,23 +359,24 @@ def _spread(disasters: pd.DataFrame, households: pd.DataFrame) -> pd.DataFrame:
     # A correction of the record, or a move later on, does not change who was hit.
     told = disasters.groupby(["area_id", "record_id"])["known_on"].transform("min").to_numpy()[rows]
     there = (lived["first"] | (lived["known_on"] <= told)) & ~(lived["next_known"] <= told)
-    spread = disasters.iloc[rows].assign(household_id=lived["household_id"].to_numpy())[there.to_numpy()]
+    who = {name: lived[name].array for name in ("household_id", "household_position")}
+    spread = disasters.iloc[rows].assign(**who)[there.to_numpy()]
     return pd.concat([disasters[~whole_area], spread], ignore_index=True)
 
 
 def _sorted(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     """Sort by household, then day, then ``known_on``; the rest of the key settles what is left."""
     day = next((column for column in ("date", "start") if column in versions), "known_on")
-    household = pd.factorize(versions["household_id"], sort=True)[0]
-    columns = [versions["known_on"].to_numpy(), versions[day].to_numpy(), household]
-    order = np.lexsort(columns)
-    tied = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for values in columns:
-        tied &= values[order[1:]] == values[order[:-1]]
+    days = [whole_days(versions[column]) for column in (day, "known_on")]
+    place = row_order(versions["household_position"].to_numpy(), *days)
+    ascending = (place[1:] >= place[:-1]).all()
+    order = np.arange(len(place)) if ascending else np.argsort(place, kind="stable")
+    tied = place[order[1:]] == place[order[:-1]]
     positions = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
     if len(positions):
         rows = order[positions]
         rest = [versions[column].iloc[rows] for column in reversed(key) if column not in ("household_id", day)]
         ranks = [pd.factorize(values, sort=True)[0] for values in rest]
-        order[positions] = rows[np.lexsort([*ranks, *(values[rows] for values in columns)])]
-    return versions.iloc[order].reset_index(drop=True)
+        order[positions] = rows[np.lexsort([*ranks, place[rows]])]
+    in_order = (order[1:] > order[:-1]).all()
+    return (versions if in_order else versions.iloc[order]).reset_index(drop=True)

@@ -55,7 +55,7 @@ def check(data: Monitoring) -> pd.DataFrame:
         for each in RULES
         if each.applies(data) and len(cases := each.cases(now))
     ]
-    rows += list(_every_table(data))
+    rows += [*_every_table(data), *_without_history(data)]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -264,6 +264,25 @@ _EVERY_TABLE = {
         "{where} 几乎全部({count} 行)等于发生日期(首例:{first})。如果是因为没有录入日期而照抄,结果会虚高。",
     ),
 }
+
+
+_NO_HISTORY = (
+    "{table} is overwritten in place and shows only what it held on {extract_on}. No question about that day or an "
+    "earlier one is answered, so no model can learn from these data. Keep the extracts of every month, or say since "
+    "when its rows may be assumed known (assume_known_on in monitoring.toml).",
+    "{table} 的行会被就地覆盖,只反映 {extract_on} 的情况。对该日或更早日期的提问一律不予回答,"
+    "因此不能用这些数据训练模型。"
+    "请逐月保留提取的数据,或说明可以假定各行从何时得知(monitoring.toml 中的 assume_known_on)。",
+)
+
+
+def _without_history(data: Monitoring) -> Iterator[list[object]]:
+    """Yield what was declared or assumed where the source does not say when rows were known."""
+    for name in data.overwritten:
+        en, zh = (text.format(table=name, extract_on=data.extract_on.date()) for text in _NO_HISTORY)
+        yield ["no_history", "note", name, "", len(data.tables[name]), "", en, zh]
+    for en, zh in data.assumptions:
+        yield ["assumption", "note", "", "", 1, "", en, zh]
 
 
 def _row(rule: str, table: str, column: str, frame: pd.DataFrame, bad: pd.Series) -> Iterator[list[object]]:

@@ -6,12 +6,11 @@ import codecs
 import contextlib
 import csv
 import datetime
-import io
 import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +73,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
 }
 
+#: Pieces in which a table is read that memory cannot hold.
+_BATCH_ROWS, _BATCH_BYTES = 200_000, 16 * 2**20
 _FORMATS = {".parquet": "Parquet", ".csv": "CSV", ".xlsx": "Excel"}
 
 
@@ -121,22 +122,85 @@ def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitorin
         how = settings.get("tables", {}).get(name, {})
         try:
             raw, note = _read(name, path, how)
-            table = _mapped(name, path, raw, how)
+            table = _mapped(name, path.name, raw, how)
             tables[name] = _with_numbers(table, settings.get("features", {}).get(name, {}))
             notes += [note] if note else []
         except DataRefused as refusal:
             findings += refusal.findings
     if findings:
         raise DataRefused(findings)
+    declared = {name: how for name, how in settings.get("tables", {}).items() if name in tables}
     data = Monitoring(
         tables,
         welfare_months=settings.get("welfare", {}).get("months", 12),
         max_age_months=settings.get("welfare", {}).get("max_age_months"),
         extract_on=settings.get("extract_on"),
-        features=_features(settings.get("features", {}), tables),
-        notes=(*notes, *_unread(folder, settings.get("tables", {}))),
+        overwritten=tuple(name for name, how in declared.items() if how.get("overwritten")),
+        assume_known_on={
+            name: (how["assume_known_on"]["column"], how["assume_known_on"].get("days", 0))
+            for name, how in declared.items()
+            if "assume_known_on" in how
+        },
+        assumptions=tuple((en, zh) for en, zh in settings.get("assumptions", [])),
+        features=declared_features(settings.get("features", {}), tables),
+        notes=(*notes, *unread_files(folder, settings)),
     )
     return data if known_until is None else data.known_by(known_until)
+
+
+def table_batches(folder: Path, settings: dict[str, Any]) -> Iterator[tuple[str, Iterator[pd.DataFrame], str]]:
+    """Yield the tables of a folder piece by piece, for tables that memory cannot hold.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the tables.
+    settings : dict
+        As :func:`riskml.tables.settings.read_settings` gives them.
+
+    Yields
+    ------
+    name : str
+        Name of the table.
+    batches : iterator of DataFrame
+        Its rows, with the columns, codes, units and dates of the contract: the same that :func:`read_monitoring` reads.
+        The first piece is there even if there are no rows.
+    note : str
+        What is worth noting about the file; may be empty.
+
+    Raises
+    ------
+    DataRefused
+        If the folder, a file or the mapping is wrong; while the pieces are read, too.
+    """
+    if not folder.is_dir():
+        raise _refused("no_folder", first=str(folder))
+    findings: list[Finding] = []
+    files = list(_files(folder, settings.get("tables", {}), findings))
+    if findings:
+        raise DataRefused(findings)
+    for name, path in files:
+        raw, note = _batches(name, path, settings.get("tables", {}).get(name, {}))
+        yield name, contract_batches(name, path.name, raw, settings), note
+
+
+def contract_batches(
+    name: str, source: str, raw: Iterable[pd.DataFrame], settings: dict[str, Any]
+) -> Iterator[pd.DataFrame]:
+    """Yield pieces of a raw table with the columns, codes, units and dates of the contract; ``source`` is its name."""
+    how, declared = settings.get("tables", {}).get(name, {}), settings.get("features", {}).get(name, {})
+    for batch in raw:
+        yield _with_numbers(_mapped(name, source, batch, how), declared)
+
+
+def unread_files(folder: Path, settings: dict[str, Any]) -> list[str]:
+    """Return a note for every file of a folder that looks like a table and is none of those read."""
+    read = {table["file"] for table in settings.get("tables", {}).values() if "file" in table}
+    return [
+        f"{path.name} was not read: no table is called {path.stem}"
+        for path in sorted(folder.iterdir())
+        if path.suffix in _FORMATS and path.stem not in TABLES and path.name not in read
+    ]
 
 
 def write_monitoring(data: Monitoring, folder: str | Path) -> Path:
@@ -206,15 +270,6 @@ def _files(folder: Path, tables: dict[str, Any], findings: list[Finding]) -> Ite
             yield name, paths[0]
 
 
-def _unread(folder: Path, tables: dict[str, Any]) -> list[str]:
-    read = {table["file"] for table in tables.values() if "file" in table}
-    return [
-        f"{path.name} was not read: no table is called {path.stem}"
-        for path in sorted(folder.iterdir())
-        if path.suffix in _FORMATS and path.stem not in TABLES and path.name not in read
-    ]
-
-
 def _read(name: str, path: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, str]:
     """Return the raw table of a file, and what is worth noting about the file."""
     if path.suffix == ".parquet":
@@ -237,33 +292,72 @@ def _read_parquet(name: str, path: Path) -> pd.DataFrame:
         raise _unreadable(name, path, error) from error
 
 
+def _batches(name: str, path: Path, settings: dict[str, Any]) -> tuple[Iterator[pd.DataFrame], str]:
+    """Return the raw rows of a file piece by piece, and what is worth noting about the file."""
+    if path.suffix == ".parquet":
+        return _parquet_batches(name, path), ""
+    if path.suffix == ".xlsx":
+        return iter([_read_excel(name, path, settings.get("sheet"))]), ""
+    return _csv_batches(name, path)
+
+
+def _parquet_batches(name: str, path: Path) -> Iterator[pd.DataFrame]:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file.schema_arrow.empty_table().to_pandas(date_as_object=False, ignore_metadata=True)
+            for batch in file.iter_batches(_BATCH_ROWS):
+                yield batch.to_pandas(date_as_object=False, ignore_metadata=True)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(name, path, error) from error
+
+
 def _read_csv(name: str, path: Path) -> tuple[pd.DataFrame, str]:
-    text, encoding = _decoded(name, path)
-    if "\0" in text or text.count('"') % 2:
-        raise _unreadable(name, path, "zero bytes in it" if "\0" in text else "a quotation mark is not closed")
-    header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)), [])]
+    batches, note = _csv_batches(name, path)
+    return pd.concat(list(batches), ignore_index=True), note
+
+
+def _csv_batches(name: str, path: Path) -> tuple[Iterator[pd.DataFrame], str]:
+    encoding, label = _encoding(name, path)
+    with path.open(encoding=encoding, newline="") as file:
+        header = [cell.strip() for cell in next(csv.reader(file), [])]
     _refuse_repeats(name, path, header)
+    return _csv_rows(name, path, encoding, header), f"{path.name}: {label}"
+
+
+def _csv_rows(name: str, path: Path, encoding: str, header: list[str]) -> Iterator[pd.DataFrame]:
     # pandas would cut long rows, fill short ones and rename repeated columns without a word; pyarrow refuses.
     try:
-        table = pacsv.read_csv(
-            io.BytesIO(text.encode()),
-            read_options=pacsv.ReadOptions(column_names=header),
+        with pacsv.open_csv(
+            path,
+            read_options=pacsv.ReadOptions(column_names=header, encoding=encoding, block_size=_BATCH_BYTES),
             parse_options=pacsv.ParseOptions(newlines_in_values=True),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False, null_values=[]
             ),
-        )
+        ) as reader:
+            for number, batch in enumerate(reader):
+                yield _without_empty_rows(batch.slice(0 if number else 1).to_pandas())
     except pa.ArrowException as error:
         raise _unreadable(name, path, error) from error
-    return _without_empty_rows(table.slice(1).to_pandas()), f"{path.name}: {encoding}"
 
 
-def _decoded(name: str, path: Path) -> tuple[str, str]:
-    content = path.read_bytes()
-    marked = content.startswith(codecs.BOM_UTF8)
+def _encoding(name: str, path: Path) -> tuple[str, str]:
+    """Return the encoding of a text file and its name for people; refuse what no spreadsheet would have written."""
+    with path.open("rb") as file:
+        marked = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
     for encoding, label in (("utf-8-sig", "UTF-8 with mark" if marked else "UTF-8"), ("gb18030", "GB18030")):
-        with contextlib.suppress(UnicodeDecodeError):
-            return content.decode(encoding), label
+        decoder = codecs.getincrementaldecoder(encoding)()
+        n_quotes = 0
+        with contextlib.suppress(UnicodeDecodeError), path.open("rb") as file:
+            while block := file.read(_BATCH_BYTES):
+                decoder.decode(block)
+                if b"\0" in block:
+                    raise _unreadable(name, path, "zero bytes in it")
+                n_quotes += block.count(b'"')
+            decoder.decode(b"", final=True)
+            if n_quotes % 2:
+                raise _unreadable(name, path, "a quotation mark is not closed")
+            return encoding, label
     raise _refused("unknown_encoding", table=name, first=path.name)
 
 
@@ -297,18 +391,20 @@ def _without_empty_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~empty].reset_index(drop=True)
 
 
-def _mapped(name: str, path: Path, raw: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+def _mapped(name: str, source: str, raw: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
     """Return the table with the columns, codes, units and dates of the contract."""
     sources = settings.get("columns", {})
-    for column, source in sources.items():
-        if source not in raw:
+    for column, came_from in sources.items():
+        if came_from not in raw:
             expected = ", ".join(map(str, raw.columns))
             raise _refused(
-                "unmapped_column", table=name, column=column, first=source, file=path.name, expected=expected
+                "unmapped_column", table=name, column=column, first=came_from, file=source, expected=expected
             )
     taken = set(sources.values()) - set(TABLES[name].by_name)
     kept = [column for column in raw.columns if column not in taken and column not in sources]
-    table = pd.concat([raw[kept], raw[list(sources.values())].set_axis(list(sources), axis=1)], axis=1)
+    table = raw[kept]
+    if sources:
+        table = pd.concat([table, raw[list(sources.values())].set_axis(list(sources), axis=1)], axis=1)
     table = table.assign(**settings.get("constants", {}))
     for kind, change in (("codes", _recoded), ("units", _times), ("dates", _iso_dates)):
         for column, how in settings.get(kind, {}).items():
@@ -360,8 +456,8 @@ def _with_numbers(table: pd.DataFrame, declared: dict[str, Any]) -> pd.DataFrame
     return table.assign(**changed)
 
 
-def _features(declared: dict[str, Any], tables: dict[str, pd.DataFrame]) -> tuple[Any, ...]:
-    """Return the features that ``monitoring.toml`` declares."""
+def declared_features(declared: dict[str, Any], tables: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
+    """Return the features that ``monitoring.toml`` declares; a column that is not there or no number is refused."""
     from riskml.features.declarations import Latest  # features.py is not needed to read tables that declare none
 
     features = []

@@ -41,6 +41,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
 _TOP: dict[str, tuple[Any, str]] = {
     "extract_on": (object, "a date such as 2024-12-31"),
     "notes": (list, "a list of texts"),
+    "assumptions": (list, 'a list of pairs of texts, ["in English", "in Chinese"]'),
     "welfare": (dict, "a table"),
     "tables": (dict, "a table"),
     "features": (dict, "a table"),
@@ -57,6 +58,12 @@ _TABLE: dict[str, tuple[Any, str]] = {
     "codes": (dict, "a table: column of the contract = {code of the file = code of the contract}"),
     "units": (dict, "a table: column of the contract = factor"),
     "dates": (dict, "a table: column of the contract = format such as '%Y年%m月%d日'"),
+    "overwritten": (bool, "true or false"),
+    "assume_known_on": (dict, "a table: { column = a column of dates, days = a whole number from 0 }"),
+}
+_ASSUMED: dict[str, tuple[Any, str]] = {
+    "column": (str, "the name of a column of dates"),
+    "days": (int, "a whole number from 0"),
 }
 _FEATURE: dict[str, tuple[Any, str]] = {
     "cause": (str, f"one of {', '.join(CAUSES)}"),
@@ -120,8 +127,11 @@ def settings_text(data: Monitoring) -> str:
         """Return one line of TOML."""
         return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
-    lines = [f"extract_on = {data.extract_on.date()}", line("notes", list(data.notes)), "", "[welfare]"]
-    lines += [line("months", data.welfare_months), line("max_age_months", data.max_age_months)]
+    lines = [f"extract_on = {data.extract_on.date()}", line("notes", list(data.notes))]
+    lines += [line("assumptions", data.assumptions)] if data.assumptions else []
+    lines += ["", "[welfare]", line("months", data.welfare_months), line("max_age_months", data.max_age_months)]
+    for name in data.overwritten:
+        lines += ["", f"[tables.{name}]", line("overwritten", True)]
     for feature in data.features:
         lines += ["", f"[features.{feature.table}.{json.dumps(feature.column, ensure_ascii=False)}]"]
         lines += [line(key, getattr(feature, key)) for key in _FEATURE if getattr(feature, key) != ""]
@@ -133,6 +143,9 @@ def _findings(settings: dict[str, Any]) -> Iterator[Finding]:
     day = str(settings.get("extract_on", "2000-01-01"))
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) or pd.isna(pd.to_datetime(day, errors="coerce")):
         yield _wrong("extract_on", _TOP)
+    for pair in settings["assumptions"] if isinstance(settings.get("assumptions"), list) else ():
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
+            yield _wrong("assumptions", _TOP)
     welfare = settings.get("welfare", {})
     yield from _level("welfare", welfare, _WELFARE)
     for key, months in _items(welfare):
@@ -154,6 +167,13 @@ def _table_findings(name: str, table: Any) -> Iterator[Finding]:
         for column, value in _items(how) if kind in values else ():
             if not isinstance(value, values[kind]) or isinstance(value, bool):
                 yield _wrong(f"tables.{name}.{kind}.{column}", {column: _TABLE[kind]})
+    assumed = dict(_items(table)).get("assume_known_on")
+    yield from _level(f"tables.{name}.assume_known_on", assumed, _ASSUMED)
+    if isinstance(assumed, dict) and "column" not in assumed:
+        yield _wrong(f"tables.{name}.assume_known_on.column", _ASSUMED)
+    days = dict(_items(assumed)).get("days")
+    if isinstance(days, int) and days < 0:
+        yield _wrong(f"tables.{name}.assume_known_on.days", _ASSUMED)
 
 
 def _feature_findings(path: str, feature: Any) -> Iterator[Finding]:

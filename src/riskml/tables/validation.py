@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from riskml.causes import CAUSES
 from riskml.findings import DataRefused, Finding
 from riskml.tables.contract import TABLES, Column, Table
+from riskml.tables.keys import RowKeys, arrow_text, household_ids_of, keys_of, letters, record_codes, row_keys
 
 #: Rule -> message in English and Chinese. ``{where}`` is table.column, ``{first}`` the first case.
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -185,8 +187,8 @@ _FIRST_DAY, _LAST_DAY = np.datetime64("1900-01-01", "s"), np.datetime64("2200-12
 
 
 def typed_tables(
-    tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None
-) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    tables: Mapping[str, pd.DataFrame], *, extract_on: pd.Timestamp | None = None, found_before: Sequence[Finding] = ()
+) -> tuple[dict[str, pd.DataFrame], dict[str, RowKeys], list[str]]:
     """Return the tables typed as the contract says, or refuse them with all findings at once.
 
     Ids and text are ``str`` afterwards (missing ``""``), dates ``datetime64[s]`` cut to the day (missing ``NaT``), the
@@ -200,11 +202,15 @@ def typed_tables(
         Raw tables by their name in :data:`riskml.tables.contract.TABLES`.
     extract_on : Timestamp, optional
         Day of the extract; nothing may be known later.
+    found_before : sequence of Finding, optional
+        What was already found wrong, to be told with the rest; the cells of those tables are not looked at.
 
     Returns
     -------
     typed : dict of str to DataFrame
         Typed copies.
+    keys : dict of str to RowKeys
+        Household and repeated records of their rows.
     notes : list of str
         Columns that were left out because they are neither in the contract nor numeric.
 
@@ -222,30 +228,124 @@ def typed_tables(
     ...     [found.rule for found in refusal.findings]
     ['missing_table', 'missing_table', 'id_is_number', 'not_a_date', 'not_positive']
     """
-    findings = list(_table_findings(tables))
+    findings = [*found_before, *_table_findings(tables)]
     refused = {finding.table for finding in findings}
-    typed, notes = {}, []
-    for table in (table for name, table in TABLES.items() if name in tables and name not in refused):
-        typed[table.name], unread = _typed_table(table, tables[table.name], findings)
-        notes += _left_out(table.name, tables[table.name], typed[table.name])
-        findings += _cell_findings(table, typed[table.name], unread)
-        findings += _order_findings(table, typed[table.name], extract_on)
-        findings += _version_findings(table, typed[table.name], unread)
-        findings += _household_findings(table.name, typed)
+    typed: dict[str, pd.DataFrame] = {}
+    keys: dict[str, RowKeys] = {}
+    notes: list[str] = []
+    registered: pd.Index = pd.Index([], dtype=str)
+    for name in (name for name in TABLES if name in tables and name not in refused):
+        typed[name], unread, of_rows = typed_rows(name, tables[name], extract_on=extract_on)
+        if name == "households":
+            registered = household_ids_of(typed[name])
+        keys[name] = row_keys(TABLES[name], typed[name], registered)
+        notes += left_out(name, tables[name], typed[name])
+        findings += of_rows
+        findings += record_findings(name, typed, keys, unread)
     if findings:
         raise DataRefused(findings)
-    return typed, notes
+    return typed, keys, notes
 
 
-def row_codes(frame: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
-    """Return one whole number a row, equal exactly where all ``columns`` are equal."""
-    codes = np.zeros(len(frame), dtype=np.int64)
-    for column in columns:
-        part, values = pd.factorize(frame[column])
-        if codes.max(initial=0) > (2**62) // max(len(values), 1):
-            codes = pd.factorize(codes)[0].astype(np.int64)
-        codes = codes * max(len(values), 1) + part
-    return codes
+def typed_rows(
+    name: str, frame: pd.DataFrame, *, extract_on: pd.Timestamp | None = None
+) -> tuple[pd.DataFrame, dict[str, np.ndarray], list[Finding]]:
+    """Return a table, or some rows of it, typed; and what is wrong with single rows.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table.
+    frame : DataFrame
+        Its raw rows, with the columns that :func:`column_findings` asks for; not changed.
+    extract_on : Timestamp, optional
+        Day of the extract; nothing may be known later.
+
+    Returns
+    -------
+    typed : DataFrame
+        As :func:`typed_tables` describes it.
+    unread : dict of str to ndarray of bool
+        By column, the rows that could not be read.
+    findings : list of Finding
+        All that can be said of a row without looking at another.
+    """
+    table, findings = TABLES[name], list[Finding]()
+    typed, unread = _typed_table(table, frame, findings)
+    findings += _cell_findings(table, typed, unread)
+    findings += _order_findings(table, typed, extract_on)
+    return typed, unread, findings
+
+
+def record_findings(
+    name: str,
+    typed: Mapping[str, pd.DataFrame],
+    keys: Mapping[str, RowKeys] | None = None,
+    unread: Mapping[str, np.ndarray] | None = None,
+) -> list[Finding]:
+    """Return what is wrong with the rows of a typed table beside one another, and beside the households.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table.
+    typed : mapping of str to DataFrame
+        The table and ``households``, typed.
+    keys : mapping of str to RowKeys, optional
+        Of these tables, where they are known already.
+    unread : mapping of str to ndarray of bool, optional
+        As :func:`typed_rows` gives it, so that no row is reported twice.
+
+    Returns
+    -------
+    list of Finding
+        Two versions known on one day, records of unknown households.
+    """
+    keys = keys_of({part: typed[part] for part in ("households", name) if part in typed}) if keys is None else keys
+    return [
+        *_version_findings(TABLES[name], typed[name], keys[name], unread or {}),
+        *_household_findings(name, typed, keys),
+    ]
+
+
+def column_findings(name: str, frame: pd.DataFrame) -> list[Finding]:
+    """Return a finding for every column of a raw table that is there twice, or required and not there."""
+    findings = []
+    for column in TABLES[name].columns:
+        times = int((frame.columns == column.name).sum())
+        if times > 1:
+            findings.append(finding("duplicate_column", name, column.name, times, column.name))
+        if times == 0 and column.required:
+            findings.append(finding("missing_column", name, column.name, 1, column.name, meaning=column.meaning))
+    return findings
+
+
+def missing_tables(names: Iterable[str]) -> list[Finding]:
+    """Return a finding for every table that is required and not among ``names``."""
+    present = set(names)
+    missing = [table for table in TABLES.values() if table.required and table.name not in present]
+    findings = [finding("missing_table", table.name, "", 1, table.name, meaning=table.meaning) for table in missing]
+    if not present & {"incomes", "welfare"}:
+        meaning = f"or welfare: {TABLES['incomes'].meaning}"
+        findings.append(finding("missing_table", "incomes", "", 1, "incomes", meaning=meaning))
+    return findings
+
+
+def added_up(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings of parts of tables as one a rule, table and column: counts summed, first case kept."""
+    first: dict[tuple[str, str, str], Finding] = {}
+    counts: dict[tuple[str, str, str], int] = {}
+    for one in findings:
+        key = one.rule, one.table, one.column
+        first.setdefault(key, one)
+        counts[key] = counts.get(key, 0) + one.count
+    return [finding(*key, counts[key], one.first, **one.words) for key, one in first.items()]
+
+
+def left_out(name: str, raw: pd.DataFrame, typed: pd.DataFrame) -> list[str]:
+    """Return a note for every column of a raw table that its typed table does not have."""
+    names = [column for column in raw.columns if column not in typed.columns]
+    return [f"{name}.{column} was left out: not in the contract and not numeric" for column in names]
 
 
 def finding(
@@ -261,7 +361,7 @@ def finding(
     """Return the finding of a rule of ``messages``, worded in both languages."""
     words = {"table": table, "column": column, "where": f"{table}.{column}", "count": count, "first": first, **more}
     en, zh = (text.format(**words) for text in messages[rule])
-    return Finding(rule, table, column, count, first, en, zh)
+    return Finding(rule, table, column, count, first, en, zh, {"messages": messages, **more})
 
 
 def found(rule: str, table: str, column: str, frame: pd.DataFrame, bad: Any, **more: Any) -> list[Finding]:
@@ -300,22 +400,10 @@ def _table_findings(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
         elif not isinstance(frame, pd.DataFrame):
             yield finding("not_a_table", name, "", 1, name, came=type(frame).__name__)
         else:
-            yield from _column_findings(TABLES[name], frame)
-    for name in (name for name, table in TABLES.items() if table.required and name not in tables):
-        yield finding("missing_table", name, "", 1, name, meaning=TABLES[name].meaning)
-    if "incomes" not in tables and "welfare" not in tables:
-        yield finding("missing_table", "incomes", "", 1, "incomes", meaning=f"or welfare: {TABLES['incomes'].meaning}")
-
-
-def _column_findings(table: Table, frame: pd.DataFrame) -> Iterator[Finding]:
-    for column in table.columns:
-        times = int((frame.columns == column.name).sum())
-        if times > 1:
-            yield finding("duplicate_column", table.name, column.name, times, column.name)
-        if times == 0 and column.required:
-            yield finding("missing_column", table.name, column.name, 1, column.name, meaning=column.meaning)
-    if table.name == "households" and frame.empty:
-        yield finding("empty_table", table.name, "", 0, "")
+            yield from column_findings(name, frame)
+            if name == "households" and frame.empty:
+                yield finding("empty_table", name, "", 0, "")
+    yield from missing_tables(tables)
 
 
 def _typed_table(
@@ -337,14 +425,9 @@ def _typed_table(
     return pd.DataFrame(columns), unread
 
 
-def _left_out(table: str, raw: pd.DataFrame, typed: pd.DataFrame) -> list[str]:
-    names = [name for name in raw.columns if name not in typed.columns]
-    return [f"{table}.{name} was left out: not in the contract and not numeric" for name in names]
-
-
 def _missing(column: Column, n_rows: int) -> Any:
     if column.kind == "id":
-        return pd.Series([""] * n_rows, dtype=str)
+        return pd.Series("", index=range(n_rows), dtype=str)
     return np.full(n_rows, np.datetime64("NaT"), "datetime64[s]") if column.kind == "date" else np.full(n_rows, np.nan)
 
 
@@ -360,12 +443,14 @@ def _text(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
 
 def _id(values: pd.Series) -> tuple[pd.Series, np.ndarray, str]:
     text, unread, _ = _text(values)
-    codes, distinct = pd.factorize(text)
-    remains = pd.Series(distinct, dtype=str).str.fullmatch(_NUMBER_REMAINS).to_numpy(dtype=bool)
-    return text, unread | remains[codes], "id_is_number"
+    texts = arrow_text(text)
+    if (letters(texts) == ord(".")).any():
+        unread = unread | pc.match_substring_regex(texts, rf"^({_NUMBER_REMAINS})$").to_numpy(zero_copy_only=False)
+    return text, unread, "id_is_number"
 
 
-def _date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
+def read_date(values: pd.Series) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return days, the rows that hold something else, and the rule that says so."""
     present = values.notna().to_numpy(dtype=bool)
     if pd.api.types.is_datetime64_dtype(values.dtype):
         return values.to_numpy().astype("datetime64[D]").astype("datetime64[s]"), np.zeros_like(present), "not_a_date"
@@ -408,7 +493,7 @@ def _are(values: pd.Series, *kinds: type) -> np.ndarray:
 _READERS: dict[str, Callable[[pd.Series], tuple[Any, np.ndarray, str]]] = {
     "id": _id,
     "text": _text,
-    "date": _date,
+    "date": read_date,
     "amount": _number,
     "number": _number,
     "flag": _number,
@@ -480,24 +565,24 @@ def _order_findings(table: Table, frame: pd.DataFrame, extract_on: pd.Timestamp 
                 yield from found("after_extract", table.name, column, frame, later, extract_on=extract_on.date())
 
 
-def _version_findings(table: Table, frame: pd.DataFrame, unread: dict[str, np.ndarray]) -> Iterator[Finding]:
-    # A score and an amount of money may hold for the same area and day.
-    versions = frame.assign(unit=frame["unit"] == "score") if table.kind == "lines" else frame
-    key = (*table.key, "unit") if table.kind == "lines" else table.key
-    same = pd.Series(row_codes(versions, (*key, "known_on"))).duplicated().to_numpy()
-    readable = ~np.logical_or.reduce([unread[name] for name in (*table.key, "known_on")])
+def _version_findings(
+    table: Table, frame: pd.DataFrame, keys: RowKeys, unread: Mapping[str, np.ndarray]
+) -> Iterator[Finding]:
+    same = np.zeros(len(frame), dtype=bool)
+    same[keys.repeated] = pd.Series(record_codes(table, frame.iloc[keys.repeated], "known_on")).duplicated().to_numpy()
+    nothing = np.zeros(len(frame), dtype=bool)
+    readable = ~np.logical_or.reduce([unread.get(name, nothing) for name in (*table.key, "known_on")])
     yield from found("duplicate_key", table.name, ", ".join(table.key), frame, same & readable)
 
 
-def _household_findings(name: str, typed: dict[str, pd.DataFrame]) -> Iterator[Finding]:
+def _household_findings(name: str, typed: Mapping[str, pd.DataFrame], keys: Mapping[str, RowKeys]) -> Iterator[Finding]:
     frame = typed[name]
     if name == "disasters":
         both_or_none = (frame["household_id"] == "") == (frame["area_id"] == "")
         yield from found("household_or_area", name, "household_id", frame, both_or_none)
     if name not in ("households", "lines") and "households" in typed:
-        ids = frame["household_id"]
-        # isin on a text column takes seconds per million rows, an index does not.
-        kept = typed["households"]["withdrawn"] != 1
-        registered = pd.Index(typed["households"].loc[kept, "household_id"].unique())
-        unknown = (ids != "") & (registered.get_indexer(ids) < 0)
+        # A position of -1, the household of no row, looks at the last element.
+        kept = np.zeros(keys["households"].household.max(initial=-1) + 2, dtype=bool)
+        kept[keys["households"].household[typed["households"]["withdrawn"] != 1]] = True
+        unknown = ~kept[keys[name].household] & (frame["household_id"] != "").to_numpy(dtype=bool)
         yield from found("unknown_household", name, "household_id", frame, unknown)

@@ -117,7 +117,7 @@ def _guarded(run: Callable[[], int]) -> int:
         reason = error.strerror or error
         _complain(f"cannot read or write{where}: {reason}", f"无法读写{where}：{reason}")
         return FAILED
-    except ValueError as error:
+    except (ValueError, ImportError) as error:  # an extra that is not installed says so itself
         _complain(str(error), str(error))
         return FAILED
 
@@ -220,6 +220,13 @@ def _train(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         metavar="SHARE",
         help="learn from this share of the rows without a return; their weight makes up for it (default 1)",
+    )
+    parser.add_argument(
+        "--tune",
+        type=_whole,
+        default=0,
+        metavar="TRIALS",
+        help="search better settings on earlier dates first, use them if they win on the newest (needs riskml[tune])",
     )
     _jobs(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model bundles")

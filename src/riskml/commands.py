@@ -111,7 +111,7 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     rows, weight = sampled(y, arguments.keep_nonreturns)
     X, y = X[rows], y[rows]
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
-    model = fit_model(data, X, y, outcome=outcome, sample_weight=weight, seed=arguments.seed)
+    model = fit_model(data, X, y, outcome=outcome, sample_weight=weight, n_trials=arguments.tune, seed=arguments.seed)
     model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     figures = None
     if arguments.test_from is not None:
@@ -249,7 +249,7 @@ def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], te
     dates = training_dates_of(store, **months, **how)
     X, y, weight = sampled_training_set(store, dates, keep_nonreturns=arguments.keep_nonreturns, **how, **outcome)
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
-    model = fit_model(store, X, y, outcome=outcome, sample_weight=weight, seed=arguments.seed)
+    model = fit_model(store, X, y, outcome=outcome, sample_weight=weight, n_trials=arguments.tune, seed=arguments.seed)
     model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     if arguments.test_from is not None:
         model.fit_summary_["known_by"] = arguments.test_from

@@ -12,6 +12,7 @@ from riskml.features.dictionary import feature_dictionary
 from riskml.features.panel import cohort
 from riskml.features.standard import STANDARD
 from riskml.model.classifier import RiskClassifier
+from riskml.model.tuning import tune
 from riskml.skill.baselines import rivals
 from riskml.skill.metrics import evaluate
 from riskml.tables.monitoring import Monitoring
@@ -30,6 +31,7 @@ def fit_model(
     *,
     outcome: dict[str, Any],
     sample_weight: NDArray[np.float64] | None = None,
+    n_trials: int = 0,
     seed: int = 0,
 ) -> RiskClassifier:
     """Fit the model on a training set, with the meanings of the data's own features too.
@@ -44,8 +46,10 @@ def fit_model(
         What the labels mean: ``horizon_months, rule, net_of_assistance``; kept in ``fit_summary_``.
     sample_weight : ndarray of float64, shape (n_rows,), optional
         Weights of the rows.
+    n_trials : int, default 0
+        Settings to try first (:func:`riskml.tune`); what that gained is kept in ``fit_summary_``.
     seed : int, default 0
-        Of the model.
+        Of the model and the search.
 
     Returns
     -------
@@ -59,8 +63,20 @@ def fit_model(
     """
     dictionary = feature_dictionary((*STANDARD, *data.features))
     model = RiskClassifier(dictionary=dictionary, horizon_months=outcome["horizon_months"], random_state=seed)
+    searched: dict[str, Any] = {}
+    if n_trials:
+        found = tune(
+            X,
+            y,
+            model=model,
+            n_trials=n_trials,
+            sample_weight=sample_weight,
+            random_state=seed,
+            horizon_months=outcome["horizon_months"],
+        )
+        model, searched = found.model, {"tuning": str(found), "tuned_settings": found.settings}
     model.fit(X, y, sample_weight)
-    model.fit_summary_.update(outcome)
+    model.fit_summary_.update(outcome | searched)
     return model
 
 

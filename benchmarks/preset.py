@@ -1,0 +1,163 @@
+"""What the settings of the classifier are worth: ``python benchmarks/preset.py [--write] [NAME ...]``.
+
+Every variant differs from the preset in what its name says and is measured on the cases of ``skill.py``, without
+calibration: average precision, and log loss once level and slope are fitted to the test rows, which leaves what the
+ranking itself is worth. Means over seeds. The last table learns from a few hundred rows, beside logistic regression.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+from cases import Case, cases
+from results import machine, markdown, publish
+from sklearn.metrics import average_precision_score
+
+from riskml import STANDARD, RiskClassifier, feature_dictionary
+from riskml.model.calibration import fit_affine
+from riskml.skill.baselines import LogisticBaseline
+
+#: Parameters in which a variant differs from the preset.
+VARIANTS: dict[str, dict[str, object]] = {
+    "preset": {},
+    "200 trees": {"n_estimators": 200},
+    "300 trees": {"n_estimators": 300},
+    "600 trees": {"n_estimators": 600},
+    "900 trees": {"n_estimators": 900},
+    "half the steps, twice the trees": {"learning_rate": 0.01, "n_estimators": 900},
+    "4 leaves, 700 trees": {"num_leaves": 4, "n_estimators": 700},
+    "16 leaves, depth 6": {"num_leaves": 16, "max_depth": 6},
+    "a tenth of the columns": {"feature_fraction": 0.1},
+    "half of the columns": {"feature_fraction": 0.5},
+    "leaves of 60 rows": {"min_child_samples": 60},
+    "stronger shrinkage": {"lambda_l2": 20.0},
+    "no directions": {"monotone": False},
+}
+#: Columns that name a place, and are left out in a variant of their own where a case has them.
+PLACES = re.compile("^traits_(region|agglomeration)")
+FEW, N_SAMPLES = (300, 1000), 5
+
+
+def main() -> None:
+    """Measure the variants and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="only cases that hold one of these texts")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
+    arguments = parser.parse_args()
+    chosen = [n for n in cases() if not arguments.names or any(text in n for text in arguments.names)]
+    measured: dict[str, dict[str, tuple[float, float]]] = {}
+    small: list[list[str]] = [["case, rows, returns", "figure", "riskml", "logistic regression"]]
+    for name in chosen:
+        case = cases()[name]()
+        measured[name] = {
+            variant: _mean(_figures(case, made, seed) for seed in range(arguments.seeds))
+            for variant, made in _variants(case).items()
+        }
+        small += [row for n in FEW for row in _on_few(name, case, n)]
+    head = f"`python benchmarks/preset.py --seeds {arguments.seeds}`. {machine()}"
+    said = [
+        "## What the settings are worth",
+        f"{head} No calibration; log loss after level and slope are fitted to the test rows.",
+        "Average precision:",
+        _table(measured, 0, 4),
+        "Log loss:",
+        _table(measured, 1, 5),
+        f"Learned from few rows (whole households, drawn {N_SAMPLES} times; means), calibrated, on all test rows:",
+        markdown(small),
+    ]
+    publish("preset", "\n\n".join(said), write=arguments.write)
+
+
+def _variants(case: Case) -> dict[str, Callable[[int], tuple[RiskClassifier, list[str]]]]:
+    """Return, by name, what makes an unfitted model of a seed and the columns it sees."""
+    columns = list(case.X_train.columns)
+    without = [name for name in columns if not PLACES.match(name)]
+    made = {
+        name: lambda seed, settings=settings: (_model(case, seed=seed, **settings), columns)
+        for name, settings in VARIANTS.items()
+    }
+    if len(without) < len(columns):
+        made["no places"] = lambda seed: (_model(case, seed=seed), without)
+    return made
+
+
+def _model(case: Case, *, seed: int = 0, calibrate: bool = False, **settings: object) -> RiskClassifier:
+    dictionary = feature_dictionary((*STANDARD, *case.data.features))
+    return RiskClassifier(
+        dictionary=dictionary,
+        horizon_months=case.horizon_months,
+        random_state=seed,
+        calibrate=calibrate,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def _figures(case: Case, made: Callable[[int], tuple[RiskClassifier, list[str]]], seed: int) -> tuple[float, float]:
+    """Return average precision and log loss, the latter after level and slope are fitted."""
+    model, columns = made(seed)
+    margin = model.fit(case.X_train[columns], case.y_train).decision_function(case.X_test[columns])
+    y = case.y_test.to_numpy(dtype=np.float64)
+    slope, levels = fit_affine(margin, y, np.ones(len(y)))
+    return float(average_precision_score(y, margin)), _log_loss(y, slope * margin + levels[0])
+
+
+def _on_few(name: str, case: Case, n_rows: int) -> Iterator[list[str]]:
+    """Yield what riskml and logistic regression make of so many rows."""
+    if n_rows > len(case.X_train):
+        return
+    rng, household = np.random.default_rng(0), case.X_train.index.get_level_values(0)
+    sizes = pd.Series(household).value_counts()
+    found: dict[str, list[tuple[float, float]]] = {"riskml": [], "logistic regression": []}
+    returns = []
+    y = case.y_test.to_numpy(dtype=np.float64)
+    for _ in range(N_SAMPLES):
+        drawn = sizes.iloc[rng.permutation(len(sizes))].cumsum()
+        part = household.isin(drawn.index[drawn <= n_rows])
+        X, labels = case.X_train[part], case.y_train[part]
+        returns.append(labels.sum())
+        if labels.nunique() < 2:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # medians of columns without a value
+            ways = {"riskml": _model(case, calibrate=True), "logistic regression": LogisticBaseline()}
+            for way, model in ways.items():
+                risk = np.clip(model.fit(X, labels).predict_risk(case.X_test), 1e-6, 1 - 1e-6)
+                found[way].append((average_precision_score(y, risk), _log_loss(y, np.log(risk / (1 - risk)))))
+    for k, figure in enumerate(("average precision", "log loss")):
+        shown = [f"{np.mean([values[k] for values in found[way]]):.3f}" for way in found]
+        yield [f"{name}, {n_rows:,} rows, {np.mean(returns):.0f} returns", figure, *shown]
+
+
+def _log_loss(y: np.ndarray, log_odds: np.ndarray) -> float:
+    return float(np.mean(np.logaddexp(0, log_odds) - y * log_odds))
+
+
+def _mean(figures: Iterator[tuple[float, float]]) -> tuple[float, float]:
+    first, second = np.mean(list(figures), axis=0)
+    return float(first), float(second)
+
+
+def _table(measured: dict[str, dict[str, tuple[float, float]]], k: int, digits: int) -> str:
+    """Return one figure of every variant (rows) and case, each less that of the preset but the first."""
+    rows = [["settings", *measured]]
+    for variant in dict.fromkeys(name for values in measured.values() for name in values):
+        row = [variant]
+        for values in measured.values():
+            if variant not in values:
+                row.append("")
+            elif variant == "preset":
+                row.append(f"{values[variant][k]:.{digits}f}")
+            else:
+                row.append(f"{values[variant][k] - values['preset'][k]:+.{digits}f}")
+        rows.append(row)
+    return markdown(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -36,6 +36,8 @@ _HOME = {
     "Tuning": "model.tuning",
     "explain": "explanation.contributions",
     "Explanation": "explanation.contributions",
+    "explain_change": "explanation.change",
+    "Change": "explanation.change",
     "targeting_errors": "skill.metrics",
     "targeting_curve": "skill.metrics",
     "calibration_table": "skill.metrics",

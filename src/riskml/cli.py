@@ -282,6 +282,11 @@ def _changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("previous", type=_table, metavar="PREVIOUS", help="the earlier watchlist")
     parser.add_argument("current", type=_table, metavar="CURRENT", help="the later watchlist")
     parser.add_argument("--top", type=_whole, metavar="N", help="length of the list (default all rows)")
+    parser.add_argument(
+        "--data", type=_input, metavar="DIR", help="with --model: say exactly what moved each risk, from these tables"
+    )
+    _model(parser, required=False)
+    parser.add_argument("--model-before", type=_input, metavar="DIR", help="the model of PREVIOUS, if it was another")
     _table_out(parser, required=False)
 
 

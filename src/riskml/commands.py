@@ -16,8 +16,9 @@ from riskml.buckets.store import is_store, open_store
 from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
 from riskml.datasets import load_eph, load_malawi, make_monitoring
 from riskml.demo import tell_story
+from riskml.explanation.change import explain_change
 from riskml.features.audit import audit_features
-from riskml.features.panel import backtest_sets, training_dates, training_set
+from riskml.features.panel import backtest_sets, feature_table, training_dates, training_set
 from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
 from riskml.model.store import check_fits, load_model, save_model
@@ -210,7 +211,10 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
 def changes(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Say what is new since the previous watchlist."""
     previous, current = (read_table(path, required=LIST_COLUMNS) for path in (arguments.previous, arguments.current))
-    changed = watchlist_changes(previous, current, n=arguments.top)
+    reasons = None
+    if arguments.data is not None or arguments.model is not None:
+        reasons = _exact_reasons(arguments, previous, current, tell)
+    changed = watchlist_changes(previous, current, n=arguments.top, reasons=reasons)
     if arguments.out is not None:
         write_table(changed, arguments.out)
     counts = changed["change"].value_counts().reindex(["entered", "stayed", "left"], fill_value=0)
@@ -255,6 +259,38 @@ def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], te
         model.fit_summary_["known_by"] = arguments.test_from
     bundle = save_model(model, arguments.out, data=store.description())
     return Answer({"bundle": str(bundle), "fit": model.fit_summary_, "figures": None}, str(bundle))
+
+
+def _exact_reasons(
+    arguments: argparse.Namespace, previous: pd.DataFrame, current: pd.DataFrame, tell: Tell
+) -> pd.DataFrame:
+    """Return what moved the risks of the households on either list, from the tables and the model."""
+    if arguments.data is None or arguments.model is None:
+        raise ValueError(in_words("--data and --model belong together", "--data 与 --model 须同时给出"))
+    data, model = read(arguments.data, tell), load_model(arguments.model)
+    before = model if arguments.model_before is None else load_model(arguments.model_before)
+    tell(in_words("explaining what changed", "正在解释变化"))
+    listed = pd.concat([table[table["rank"] <= (arguments.top or len(table))] for table in (previous, current)])
+    tables = []
+    for table, used in ((previous, before), (current, model)):
+        X = feature_table(data, table["as_of_date"].unique())
+        check_fits(used, X)
+        tables.append(X[X.index.get_level_values(0).isin(listed["household_id"])])
+    change = explain_change(model, *tables, data=data, model_before=before)
+    for table, risk in ((previous, change.risk_before), (current, change.risk_now)):
+        shown = table.set_index("household_id")["risk"].reindex(risk.index)
+        other = (shown - risk).abs() > 1e-9
+        if other.any():
+            raise ValueError(
+                in_words(
+                    f"{int(other.sum())} risks of the list of {table['as_of_date'].iloc[0]:%Y-%m-%d} are not those of "
+                    f"the model and tables given (first: {other.idxmax()}); give the ones it was made with (--model, "
+                    "--model-before, --data), or none",
+                    f"{table['as_of_date'].iloc[0]:%Y-%m-%d}名单中有{int(other.sum())}户的风险与所给模型和数据不符"
+                    f"（首例：{other.idxmax()}）；请给出生成该名单的 --model、--model-before、--data，或都不给",
+                )
+            )
+    return change.reasons(data)
 
 
 def _written(data: Monitoring, folder: Path) -> Answer:

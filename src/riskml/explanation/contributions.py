@@ -189,7 +189,7 @@ class Explanation:
         """
         if by not in ("cause", "feature"):
             raise ValueError(f"in_points(by={by!r}): expected 'cause' or 'feature'")
-        points = self.values * _points_per_log_odds(self.base_value, self.values.sum(axis=1))[:, None]
+        points = self.values * points_per_log_odds(self.base_value, self.values.sum(axis=1))[:, None]
         if by == "cause":
             return self._summed(points)
         return pd.DataFrame(points, index=self.X.index, columns=self.X.columns)
@@ -407,7 +407,7 @@ def _prepared(booster: lgb.Booster, background: pd.DataFrame | None) -> Prepared
     return known[1]
 
 
-def _points_per_log_odds(base: float, total: FloatArray) -> FloatArray:
+def points_per_log_odds(base: float | FloatArray, total: FloatArray) -> FloatArray:
     """Return ``(expit(base + total) - expit(base)) / total`` without cancellation, its limit where total is 0."""
     high, low = np.maximum(base, base + total), np.minimum(base, base + total)
     size = np.abs(total)

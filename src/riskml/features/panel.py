@@ -104,6 +104,44 @@ def feature_table(
     )
 
 
+def features_of(
+    data: Monitoring, household_ids: pd.Index, as_of_date: object, *, features: Sequence[Declaration] = STANDARD
+) -> pd.DataFrame:
+    """Return the features of given households on a date, at risk or not, from what was known then.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables.
+    household_ids : Index of str
+        Registered households.
+    as_of_date : date
+        The day the question is asked.
+    features : sequence of declarations, optional
+        Default: :data:`riskml.STANDARD`. The data's own declared features are added.
+
+    Returns
+    -------
+    DataFrame of float64
+        Indexed by ``household_id`` as given; the columns of :func:`feature_table`.
+
+    Raises
+    ------
+    KeyError
+        If a household is not in the data.
+    """
+    dates = _dates(data, [as_of_date])
+    household = pd.Index(data.household_ids).get_indexer(household_ids)
+    if (household < 0).any():
+        raise KeyError(f"household_id {household_ids[household < 0][0]!r} is not in the data")
+    columns = available(data, (*features, *data.features))
+    # The kernel wants households in their order.
+    order = np.argsort(household, kind="stable")
+    values = np.empty((len(household), len(columns)))
+    values[order] = compute(data, columns, household[order], np.zeros(len(order), dtype=np.int64), dates)
+    return pd.DataFrame(values, index=household_ids, columns=[column.name for column in columns])
+
+
 def outcome_labels(
     data: Monitoring,
     index: pd.MultiIndex,

@@ -96,7 +96,9 @@ def watchlist(
     )
 
 
-def watchlist_changes(previous: pd.DataFrame, current: pd.DataFrame, *, n: int | None = None) -> pd.DataFrame:
+def watchlist_changes(
+    previous: pd.DataFrame, current: pd.DataFrame, *, n: int | None = None, reasons: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Say who entered and who left the list, and what moved the risk of each.
 
     Parameters
@@ -106,6 +108,9 @@ def watchlist_changes(previous: pd.DataFrame, current: pd.DataFrame, *, n: int |
         scored), what moved can also be said of those who entered or left.
     n : int, optional
         Length of the list: households of rank ``n`` or better are on it. Default: all rows.
+    reasons : DataFrame, optional
+        ``sentence_en, sentence_zh`` by household, as :meth:`riskml.Change.reasons` gives: what moved each risk,
+        exactly. Without them a sentence compares the points of the two tables.
 
     Returns
     -------
@@ -132,7 +137,10 @@ def watchlist_changes(previous: pd.DataFrame, current: pd.DataFrame, *, n: int |
     for cause in CAUSES:
         changes[f"change_{cause}"] = both[f"points_{cause}_now"] - both[f"points_{cause}_before"]
     changes["cause"] = _moved_most(changes, both["cause_1_now"].fillna(both["cause_1_before"]))
-    sentences = [_change_sentences(row) for row in _records(changes)]
+    exact = {} if reasons is None else dict(zip(reasons.index, reasons.to_numpy().tolist(), strict=True))
+    sentences = [
+        _change_sentences(row, exact.get(name)) for name, row in zip(both.index, _records(changes), strict=True)
+    ]
     changes["sentence_en"], changes["sentence_zh"] = ([pair[k] for pair in sentences] for k in (0, 1))
     changes["order"] = changes["change"].map({"entered": 0, "stayed": 1, "left": 2})
     changes = changes.reset_index(names="household_id")
@@ -244,10 +252,12 @@ def _moved_most(changes: pd.DataFrame, otherwise: pd.Series) -> pd.Series:
     return otherwise.where(np.isnan(moves[:, 0]), np.array(list(CAUSES), dtype=object)[most])
 
 
-def _change_sentences(row: dict[str, Any]) -> tuple[str, str]:
+def _change_sentences(row: dict[str, Any], exact: list[str] | None) -> tuple[str, str]:
     """Return what changed for one household, English and Chinese."""
     before, now = format_risk(row["risk_before"]), format_risk(row["risk_now"])
     start_en, start_zh = _CHANGE_WORDS[row["change"]]
+    if exact is not None:
+        return start_en + exact[0], start_zh + exact[1]
     cause_en, cause_zh = cause_label(row["cause"]), cause_label(row["cause"], "zh")
     if not before:
         return (

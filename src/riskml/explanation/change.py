@@ -273,7 +273,7 @@ class Change:
             f"{STEPS[step][1]}（{format_points(points)}个百分点",
         ]
         if place >= 0:
-            feature: dict[str, str] = self.dictionary.iloc[place].to_dict()
+            feature = {str(name): str(value) for name, value in self.dictionary.iloc[place].items()}
             tables = (self.X_old_line if step == "line" else self.X_before, self.X_now)
             for k, (language, mark, colon, comma) in enumerate((("en", "; ", ": ", ", "), ("zh", "；", "：", "，"))):
                 was, now = (

@@ -107,7 +107,7 @@ def verdict(table: pd.DataFrame) -> str:
         ]
         both = [int(by[kind].all(axis=1).sum()) for kind in ("holds", "ahead")]
         words.append(f"both at once: at least as good on {both[0]} of {n}, strictly ahead on {both[1]}")
-        said.append(f"On the {n} {what}, riskml against the best rival of each: {'; '.join(words)}.")
+        said += [f"On the {n} {what}, riskml against the best rival of each:", "\n".join(f"- {word}" for word in words)]
     return "\n\n".join(said)
 
 
@@ -124,16 +124,18 @@ def page(found: list[Measured], *, n_draws: int, absent: Mapping[str, str] | Non
         "rows, in its favour.",
         _summary_table(table, found),
         verdict(table),
-        "Recall: share of the returns on a list of that share of the households. Seconds are those on the clock of "
-        "learning and scoring, on a machine shared with other work (in the summary also riskml's CPU seconds). Rows "
-        "count alike (no survey weights). Groups are parts of the test households of their case.",
+        "![Average precision, riskml less each rival, by case](../docs/skill.svg)",
+        "Recall: share of the returns on a list of that share of the households. Seconds of learning and scoring are "
+        "those on the clock and, of the process itself, on the CPU: where the clock ran much further, the machine was "
+        "shared with other work, which shortens what FLAML can search in its time. Rows count alike (no survey "
+        "weights). Groups are parts of the test households of their case.",
     ]
     for one in found:
         parts += [f"### {one.name}", one.said]
         for group, figures in one.tables.items():
             if group != WHOLE:
                 parts.append(f"Test households {group}: {one.groups[group]}.")
-            parts.append(_case_table(figures, one.seconds))
+            parts.append(_case_table(figures, one.seconds if group == WHOLE else None))
     return "\n\n".join(parts)
 
 
@@ -183,20 +185,26 @@ def _summary_table(table: pd.DataFrame, found: list[Measured]) -> str:
         for (case, group), own in part.groupby(["case", "group"], sort=False):
             by = own.set_index("figure")
             cells = [text for figure in JUDGED for text in (by.loc[figure, "rival"], _gain(by.loc[figure]))]
-            spent = f"{seconds[case]['wall']:.0f} ({seconds[case]['cpu']:.0f})" if group_is_whole else ""
-            rows.append([str(case), str(group), *cells, spent])
+            rows.append([str(case), str(group), *cells, _seconds(seconds[case]) if group_is_whole else ""])
     return markdown(rows)
 
 
-def _case_table(table: pd.DataFrame, seconds: pd.DataFrame) -> str:
-    rows = [["model", *FIGURES.values(), *(f"difference, {FIGURES[figure]}" for figure in COMPARED), "s"]]
+def _case_table(table: pd.DataFrame, seconds: pd.DataFrame | None) -> str:
+    head = ["model", *FIGURES.values(), *(f"difference, {FIGURES[figure]}" for figure in COMPARED)]
+    rows = [head if seconds is None else [*head, "s (CPU s)"]]
     for model in table["model"].unique():
         own = table[table["model"] == model].set_index("figure")
         values = [_number(own.loc[figure, "value"]) for figure in FIGURES]
         gains = ["" if model == RISKML else _gain(own.loc[figure]) for figure in COMPARED]
-        spent = f"{seconds.loc[model, 'wall']:.0f}" if model in seconds.index else ""
-        rows.append([model, *values, *gains, spent])
+        row = [model, *values, *gains]
+        if seconds is not None:
+            row.append(_seconds(seconds.loc[model]) if model in seconds.index else "")
+        rows.append(row)
     return markdown(rows)
+
+
+def _seconds(spent: pd.Series) -> str:
+    return f"{spent['wall']:.0f} ({spent['cpu']:.0f})"
 
 
 def _number(value: float) -> str:

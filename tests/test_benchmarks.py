@@ -143,6 +143,13 @@ def test_no_score_uses_a_test_outcome(county, scored, tmp_path):
         np.testing.assert_array_equal(score.risk, scored[name].risk)
 
 
+def test_a_hash_that_forgets_the_training_outcomes_would_be_caught(county, scored, folder, monkeypatch):
+    rows = scores._rows
+    monkeypatch.setattr(scores, "_rows", lambda case: rows(dataclasses.replace(case, y_train=county.y_train)))
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        test_kept_scores_are_read_and_not_computed_again(county, scored, folder, monkeypatch)
+
+
 def test_rows_held_out_to_tune_are_the_newest(county):
     held = rivals.newest_block(county.X_train)
     dates = county.X_train.index.get_level_values("as_of_date")
@@ -187,6 +194,17 @@ def test_the_best_rival_is_the_best_and_never_riskml_or_the_truth(found):
     values = found.tables["all"].pivot(index="model", columns="figure", values="value").drop(["riskml", "true risk"])
     assert table.loc["average_precision", "rival"] == values["average_precision"].idxmax()
     assert table.loc["log_loss", "rival"] == values["log_loss"].idxmin()
+
+
+def test_a_log_loss_that_is_not_turned_round_would_be_caught(county, scored, monkeypatch):
+    monkeypatch.setattr(skill_page, "LESS_IS_BETTER", ())
+    wrong = skill_page.measured("county", county, scored, n_draws=N_DRAWS)
+    for check in (
+        test_a_positive_difference_says_that_riskml_is_better,
+        test_the_best_rival_is_the_best_and_never_riskml_or_the_truth,
+    ):
+        with pytest.raises(AssertionError):
+            check(wrong)
 
 
 def test_the_verdict_counts_intervals():

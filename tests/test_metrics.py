@@ -13,7 +13,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from riskml.skill.metrics import calibration_slope, calibration_table, evaluate, targeting_curve, targeting_errors
+from riskml.skill.metrics import calibration_slope, calibration_table, evaluate
+from riskml.skill.targeting import targeting_curve, targeting_errors
 
 ERRORS = ["exclusion_error", "inclusion_error"]
 

@@ -95,7 +95,8 @@ def _english(row: dict[Hashable, Any], who: str, overall: float) -> str:
     if row["events"] == 0:
         return f"None of the {row['n']:,} {who or 'households'} returned: what the list would miss is not known."
     where = f" ({_share(row, ' with survey weights')}{_between(row, ', interval {:.0f}-{:.0f}%')})"
-    said = f"Of {row['events']:,} returns{among} the list misses {_count(row['missed'], 'about ')}{where}"
+    returns = "1 return" if row["events"] == 1 else f"{row['events']:,} returns"
+    said = f"Of {returns}{among} the list misses {_count(row['missed'], 'about ')}{where}"
     if who and not np.isnan(overall):
         said += f", {_beside(row, overall, ('more than', 'fewer than', 'against'))} {overall:.0%} in all"
     few = f" Fewer than {FEW_EVENTS} returns: read the interval, not the share." if row["few_events"] else ""
@@ -103,11 +104,11 @@ def _english(row: dict[Hashable, Any], who: str, overall: float) -> str:
 
 
 def _chinese(row: dict[Hashable, Any], who: str, overall: float) -> str:
-    among = f"{who}中，" if who else ""
+    among = f"{who}的" if who else ""
     if row["events"] == 0:
         return f"{who or '住户'}共{row['n']:,}户，无人返贫：名单会漏掉多少无从得知。"
     where = f"（{_share(row, '，按抽样权重')}{_between(row, '，区间{:.0f}%–{:.0f}%')}）"
-    said = f"{among}{row['events']:,}起返贫，名单漏掉{_count(row['missed'], '约')}起{where}"
+    said = f"{among}{row['events']:,}起返贫中，名单漏掉{_count(row['missed'], '约')}起{where}"
     if who and not np.isnan(overall):
         said += f"，{_beside(row, overall, ('高于全体的', '低于全体的', '全体为'))}{overall:.0%}"
     few = f"返贫不足{FEW_EVENTS}起：请看区间，不要只看比例。" if row["few_events"] else ""

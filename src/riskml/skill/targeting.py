@@ -117,6 +117,7 @@ def targeting_errors(
         return members @ np.array(parts).T, cut
 
     def errors(multiplicity: FloatArray) -> FloatArray:
+        """Return exclusion and inclusion error of every group under a draw, shape (2, n_groups)."""
         by_group, cut = sums(multiplicity)
         found, in_vain = (by_group[:, :2] + cut.part * by_group[:, 2:4]).T
         return np.array([1 - _ratio(found, by_group[:, 4]), _ratio(in_vain, found + in_vain)])

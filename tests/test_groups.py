@@ -172,16 +172,30 @@ def test_sensitive_traits_are_those_the_dictionary_calls_so(chosen):
         chosen_groups(["sensitive"], pd.DataFrame({"head_female": [1.0]}), pd.DataFrame(), blind)
 
 
-@pytest.mark.parametrize("name", ["nowhere", "area_id:", "area_id:x", "area_id:0", "welfare:2"])
-@pytest.mark.parametrize(("language", "words"), [("en", "is no column of the feature table"), ("zh", "都没有")])
-def test_a_column_that_is_not_there_is_named_in_both_languages(chosen, name, language, words, monkeypatch):
+def test_numbers_are_cut_where_it_is_said(chosen):
+    assert chosen("welfare:1.5/2")["welfare:1.5/2"].tolist() == ["<1.5", "≥2"]  # 1.1 and 2.0
+    assert chosen("members:1/3.5/9")["members:1/3.5/9"].tolist() == ["1–3.5", "3.5–9"]
+    table = targeting_errors([1, 1], [2, 1], quota=1, groups=chosen("welfare:1.5/2").reset_index(drop=True))
+    assert table["group"].tolist() == ["all", "<1.5", "≥2"]
+    said = who_is_missed(table, dictionary=rk.feature_dictionary())[1]
+    label = rk.feature_dictionary().set_index("name").loc["welfare", "label_en"]
+    assert f"among households ({label}: <1.5) the list" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "english", "chinese"),
+    [
+        ("nowhere", "'nowhere' is no column of the feature table", "都没有“nowhere”"),
+        ("nowhere:4", "'nowhere:4' is no column", "都没有“nowhere:4”"),
+        *((name, f"{name} cannot be read", f"无法识别 {name}") for name in ("area_id:x", "area_id:0", "area_id:4/6")),
+        *((name, f"{name} cannot be read", f"无法识别 {name}") for name in ("welfare:x", "welfare:2/1", "welfare:nan")),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_no_group_is_named_in_both_languages(chosen, name, english, chinese, language, monkeypatch):
     monkeypatch.setenv("RISKML_LANG", language)
-    if name == "area_id:":
-        assert chosen(name)["area_id:"].tolist() == ["110101", "110202"]
-        return
-    with pytest.raises(ValueError, match=words) as refused:
+    with pytest.raises(ValueError, match=chinese if language == "zh" else english):
         chosen(name)
-    assert name in str(refused.value)
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "cut the numbers into ranges"), ("zh", "先把数值分段")])

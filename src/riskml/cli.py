@@ -242,7 +242,8 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="COLUMN,...",
         help="also say whom the list misses, by columns of the feature table or the cohort and their combinations: "
-        "area_id:4 is the first four characters of the area's code, sensitive every sensitive feature",
+        "area_id:4 is the first four characters of the area's code, welfare:1.25/1.5 cuts numbers at these values, "
+        "sensitive is every sensitive feature",
     )
     parser.add_argument(
         "--quota",

@@ -75,14 +75,14 @@ def _who(row: dict[Hashable, Any], known: dict[Hashable, Any], language: str) ->
 
 def _named(column: str, value: str, known: dict[Hashable, Any]) -> tuple[str, str]:
     """Return a column and a value of it in words, English and Chinese."""
-    feature = known.get(column)
-    if feature is not None and (value == MISSING or _is_number(value)):
+    name, _, how = column.partition(":")
+    feature = known.get(name)
+    if feature is not None and not how and (value == MISSING or _is_number(value)):
         number = np.nan if value == MISSING else float(value)
         return phrase(column, number, feature["label_en"], feature["label_zh"], feature["unit"])
-    name, _, length = column.partition(":")
     labels = _COHORT.get(name, (name, name)) if feature is None else (feature["label_en"], feature["label_zh"])
     said = [format_value(np.nan, "", code) if value == MISSING else value for code in ("en", "zh")]
-    more = "..." if length and value != MISSING else ""
+    more = "..." if name == "area_id" and how and value != MISSING else ""
     return f"{labels[0]}: {said[0]}{more}", f"{labels[1]}：{said[1]}{more}"
 
 

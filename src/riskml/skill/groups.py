@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ MISSING = "missing"
 FEW_EVENTS = 30
 #: More groups than this are not a table to read.
 MAX_GROUPS = 500
+#: A column of numbers with more values than this is an amount, not a code of groups.
+MAX_NUMBERS = 50
 #: Of a table's groups in ``chosen_groups``: those that the dictionary calls sensitive.
 SENSITIVE = "sensitive"
 
@@ -45,7 +47,8 @@ def memberships(groups: ArrayLike | pd.DataFrame | None, y: ArrayLike) -> tuple[
     Raises
     ------
     ValueError
-        If lengths or indexes differ, there are more than :data:`MAX_GROUPS` groups, or a name holds the separator.
+        If lengths or indexes differ, there are more than :data:`MAX_GROUPS` groups or a column has more than
+        :data:`MAX_NUMBERS` numbers, or a name holds the separator.
     """
     n = len(np.asarray(y))
     if isinstance(groups, pd.Series | pd.DataFrame) and isinstance(y, pd.Series) and not groups.index.equals(y.index):
@@ -59,6 +62,9 @@ def memberships(groups: ArrayLike | pd.DataFrame | None, y: ArrayLike) -> tuple[
         columns = [alone.rename("group" if alone.name is None else str(alone.name))]
     if columns and len(columns[0]) != n:
         raise ValueError(f"groups must be of the length of y, got {len(columns[0])} and {n}")
+    for column in columns:
+        if pd.api.types.is_numeric_dtype(column) and column.nunique() > MAX_NUMBERS:
+            raise ValueError(_too_many([str(column.name)], column.nunique(), MAX_NUMBERS))
     coded = [(str(column.name), *_coded(column)) for column in columns]
     names, rows, columns_of = [], [], []
     if groups is None or isinstance(groups, pd.DataFrame):
@@ -70,7 +76,7 @@ def memberships(groups: ArrayLike | pd.DataFrame | None, y: ArrayLike) -> tuple[
                 code = code * len(values) + own
             present, place = np.unique(code, return_inverse=True)
             if len(names) + len(present) > MAX_GROUPS:
-                raise ValueError(_too_many([name for name, _, _ in chosen], len(present)))
+                raise ValueError(_too_many([name for name, _, _ in chosen], len(present), MAX_GROUPS))
             rows.append(place + len(names))
             columns_of.append(np.arange(n))
             names += [_named(chosen, int(number)) for number in present]
@@ -86,7 +92,8 @@ def chosen_groups(
     Parameters
     ----------
     names : sequence of str
-        Columns of ``X`` or ``people``; ``area_id:4`` is the first four characters of the area's code, ``sensitive``
+        Columns of ``X`` or ``people``; ``area_id:4`` is the first four characters of the area's code,
+        ``welfare:1.25/1.5`` numbers cut at these values (below 1.25, from it to below 1.5, from 1.5 on), ``sensitive``
         every feature that the dictionary calls sensitive.
     X : DataFrame
         As :func:`riskml.feature_table` gives it.
@@ -103,7 +110,7 @@ def chosen_groups(
     Raises
     ------
     ValueError
-        If a name is no column, or nothing is sensitive.
+        If a name is no column, what follows it does not fit, or nothing is sensitive.
     """
     marked = dictionary.loc[dictionary["sensitive"].eq(True), "name"]
     wanted: list[str] = []
@@ -111,18 +118,31 @@ def chosen_groups(
         wanted += [trait for trait in marked if trait in X] if name == SENSITIVE else [name]
     columns = {}
     for name in wanted:
-        column, _, length = name.partition(":")
-        if column in people and column == "area_id" and (not length or (length.isdecimal() and int(length) > 0)):
-            columns[name] = people[column].str[: int(length)] if length else people[column]
-        elif name in people:
-            columns[name] = people[name]
-        elif name in X:
-            columns[name] = X[name]
-        else:
+        column, _, how = name.partition(":")
+        table = people if column in people else X
+        if column not in table:
             raise ValueError(_unknown(name, people))
+        columns[name] = _in_parts(table[column], how) if how else table[column]
     if not columns:
         raise ValueError(_none_sensitive())
     return pd.DataFrame(columns, index=X.index)
+
+
+def _in_parts(column: pd.Series, how: str) -> pd.Series:
+    """Return the beginnings of texts, or the ranges of numbers: ``<1.25``, ``1.25–1.5``, ``≥1.5``."""
+    if not pd.api.types.is_numeric_dtype(column):
+        if not (how.isdecimal() and int(how) > 0):
+            raise ValueError(_unfit(str(column.name), how))
+        return column.str[: int(how)]
+    try:
+        cuts = [float(cut) for cut in how.split("/")]
+    except ValueError:
+        raise ValueError(_unfit(str(column.name), how)) from None
+    if not (np.diff(cuts) > 0).all() or not np.isfinite(cuts).all():
+        raise ValueError(_unfit(str(column.name), how))
+    between = [f"{low:g}–{high:g}" for low, high in pairwise(cuts)]
+    labels = [f"<{cuts[0]:g}", *between, f"≥{cuts[-1]:g}"]
+    return pd.cut(column, [-np.inf, *cuts, np.inf], right=False, labels=labels)
 
 
 def _coded(column: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
@@ -149,22 +169,30 @@ def _in_words(en: str, zh: str) -> str:
     return zh if language() == "zh" else en
 
 
-def _too_many(names: Sequence[str], count: int) -> str:
+def _too_many(names: Sequence[str], count: int, most: int) -> str:
     by = SEPARATOR.join(names)
     return _in_words(
-        f"groups: {by} has {count:,} groups, and a table takes at most {MAX_GROUPS}. Give fewer columns, or cut the "
-        "numbers into ranges first (a code of areas: area_id:4 takes its first four characters).",
-        f"分组：{by}有{count:,}组，表格最多容纳{MAX_GROUPS}组。请减少列，或先把数值分段"
-        "（地区编码可用 area_id:4 取前四位）。",
+        f"groups: {by} has {count:,} groups, at most {most} can be shown. Give fewer columns, or cut the numbers into "
+        "ranges first (`riskml evaluate`: welfare:1.25/1.5 cuts at these values, area_id:4 takes four characters).",
+        f"分组：{by}有{count:,}组，最多可显示{most}组。请减少列，或先把数值分段"
+        "（riskml evaluate 中 welfare:1.25/1.5 按这些值分段，area_id:4 取编码前四位）。",
     )
 
 
 def _unknown(name: str, people: pd.DataFrame) -> str:
     own = ", ".join(people.columns)
     return _in_words(
-        f"groups: {name!r} is no column of the feature table or of the cohort ({own}); area_id:4 is the first four "
-        f"characters of the area's code, {SENSITIVE} every sensitive feature.",
-        f"分组：特征表和监测范围（{own}）中都没有“{name}”；area_id:4 表示地区编码前四位，{SENSITIVE} 表示敏感特征。",
+        f"groups: {name!r} is no column of the feature table or of the cohort ({own}); {SENSITIVE} stands for "
+        "every sensitive feature.",
+        f"分组：特征表和监测范围（{own}）中都没有“{name}”；{SENSITIVE} 表示所有敏感特征。",
+    )
+
+
+def _unfit(name: str, how: str) -> str:
+    return _in_words(
+        f"groups: {name}:{how} cannot be read. Text is cut to its first characters (area_id:4), numbers at values that "
+        "rise (welfare:1.25/1.5).",
+        f"分组：无法识别 {name}:{how}。文本可取前几位（area_id:4），数值按递增的分界值分段（welfare:1.25/1.5）。",
     )
 
 

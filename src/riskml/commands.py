@@ -21,10 +21,11 @@ from riskml.features.panel import backtest_sets, training_dates, training_set
 from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
 from riskml.model.store import check_fits, load_model, save_model
+from riskml.output.missed import who_is_missed
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
 from riskml.planning.assist import match_assistance, plan_summary
 from riskml.planning.measures import read_measures
-from riskml.skill.backtest import compare, fit_model
+from riskml.skill.backtest import compare, errors_by_group, fit_model
 from riskml.steps import (
     N_CARDS,
     Answer,
@@ -37,6 +38,7 @@ from riskml.steps import (
     ranked,
     read,
     records,
+    spoken,
     write_html,
 )
 from riskml.tables.monitoring import Monitoring
@@ -147,7 +149,19 @@ def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
     check_fits(model, sets[2])
     tell(in_words("comparing with the rivals", "正在与简单方法比较"))
     figures = compare(data, model, *sets, seed=arguments.seed)
-    return Answer({"test_from": arguments.test_from, "figures": records(figures)}, figures_text(figures))
+    values, text = {"test_from": arguments.test_from, "figures": records(figures)}, figures_text(figures)
+    if arguments.groups:
+        tell(in_words("looking at who is missed", "正在查看名单漏掉了谁"))
+        how: dict[str, Any] = {"by": arguments.groups, "quota": arguments.quota, "seed": arguments.seed}
+        errors = errors_by_group(data, model, *sets[2:], **how)
+        said = who_is_missed(errors, dictionary=model.dictionary_, language=spoken())
+        head = in_words(
+            f"Whom a list of {arguments.quota:.0%} of the households misses:",
+            f"名单取住户的{arguments.quota:.0%}时漏掉了谁：",
+        )
+        values |= {"quota": arguments.quota, "groups": records(errors), "who_is_missed": said}
+        text = "\n".join([text, "", head, *said])
+    return Answer(values, text)
 
 
 def score(arguments: argparse.Namespace, tell: Tell) -> Answer:

@@ -13,7 +13,7 @@ import pandas as pd
 from riskml.datasets.eph import load_eph
 from riskml.datasets.malawi import load_malawi
 from riskml.datasets.simulate import make_monitoring
-from riskml.features.panel import backtest_sets, cohort, training_set
+from riskml.features.panel import backtest_sets, cohort, feature_table, training_set
 from riskml.features.split import as_of_dates_of
 from riskml.tables.monitoring import Monitoring
 
@@ -56,10 +56,19 @@ def simulated_case(*, scenario: str, seed: int, n_households: int = N_HOUSEHOLDS
     """Return a case of a simulated county, its last fifteen months held back."""
     data = make_monitoring(n_households, n_months=N_MONTHS, random_state=seed, scenario=scenario)
     end = data.tables["incomes"]["date"].max() + pd.DateOffset(days=1)
-    sets = backtest_sets(data, test_from=end - pd.DateOffset(months=TESTED_MONTHS), horizon_months=12)
+    start = end - pd.DateOffset(months=TESTED_MONTHS)
+    sets = backtest_sets(data, test_from=start, horizon_months=12)
     details = cohort(data, as_of_dates_of(sets[2]).unique()).loc[sets[2].index]
     truth = data.truth.risk(as_of_dates_of(sets[2]).unique(), horizon_months=12)["risk"].loc[sets[2].index]
-    return Case(data, *sets, details["area_id"], details["weight"], 12, truth)
+    months = pd.date_range(start, end, freq="MS")
+    lists = feature_table(data, months[:-1])[sets[0].columns]
+    return Case(data, *sets, details["area_id"], details["weight"], 12, truth, lists, _returns(data, months))
+
+
+def _returns(data: Monitoring, months: pd.DatetimeIndex) -> pd.Series:
+    """Return the first of the months on which true welfare is below the line, of households above it on the first."""
+    below = data.truth.welfare(months).unstack("as_of_date") < 1
+    return below[~below[months[0]] & below.any(axis=1)].idxmax(axis=1)
 
 
 def subsets(X: pd.DataFrame) -> dict[str, pd.Series]:
@@ -74,8 +83,9 @@ def subsets(X: pd.DataFrame) -> dict[str, pd.Series]:
 class Case:
     """Training and test rows of one split; every training outcome was known before the first test date.
 
-    ``area_id`` (text) and ``weight`` (survey weight) are of the test rows; ``truth`` is their true risk, where it is
-    known.
+    ``area_id`` (text) and ``weight`` (survey weight) are of the test rows. Where the truth is known: ``truth`` is their
+    true risk; ``X_lists`` the features of the cohort of every month from the first test date on; ``returned_on`` the
+    day on which true welfare first was below the line, by household, of those that were above it on the first of them.
     """
 
     data: Monitoring
@@ -87,6 +97,8 @@ class Case:
     weight: pd.Series
     horizon_months: int
     truth: pd.Series | None = None
+    X_lists: pd.DataFrame | None = None
+    returned_on: pd.Series | None = None
 
 
 _SCENARIOS = {"quiet": "quiet years", "disaster": "a disaster in the test year", "policy": "a changed policy"}

@@ -7,14 +7,15 @@ so that a run that was stopped goes on where it was, and a changed riskml is the
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
-from cases import cases
+from cases import Case, cases
 from results import publish
-from rivals import rivals
-from scores import all_scores
-from skill_page import DRAWS, Measured, draw, measured, page
+from rivals import Rival, rivals
+from scores import Score, all_scores
+from skill_page import DRAWS, RULES, Measured, draw, measured, page
 
 SCORES = Path(__file__).with_name(".skill")
 PICTURE = Path(__file__).parents[1] / "docs" / "skill.svg"
@@ -43,13 +44,21 @@ def main() -> None:
     for name, make in chosen.items():
         case = make()
         scores = all_scores(case, name, present, arguments.scores)
+        lists = list_scores(case, name, present[RULES], arguments.scores)
         print(f"{name}: scored", file=sys.stderr, flush=True)
         if not arguments.only_scores:
-            found.append(measured(name, case, scores, n_draws=arguments.draws))
+            found.append(measured(name, case, scores, lists, n_draws=arguments.draws))
     if found:
         publish("skill", page(found, n_draws=arguments.draws, absent=absent), write=arguments.write)
         if arguments.write:
             draw(found, PICTURE)
+
+
+def list_scores(case: Case, name: str, rules: Rival, folder: Path) -> dict[str, Score]:
+    """Return the scores of riskml and the trigger rules for the monthly lists; none where the case has no lists."""
+    if case.X_lists is None:
+        return {}
+    return all_scores(dataclasses.replace(case, X_test=case.X_lists), f"{name}, lists", {RULES: rules}, folder)
 
 
 if __name__ == "__main__":

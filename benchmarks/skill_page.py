@@ -13,12 +13,17 @@ from cases import Case, subsets
 from results import machine, markdown
 from scores import RISKML, TRUTH, Score
 
+from riskml.features.panel import cohort
+from riskml.features.split import as_of_dates_of
 from riskml.output.plots import DOWN, LEVEL, UP
+from riskml.skill.lead_time import lead_time, lead_time_summary
 from riskml.skill.metrics import evaluate
 
 DRAWS = 200
 QUOTA = (0.05, 0.1, 0.2)
 WHOLE = "all"
+#: The rule of today's offices, and how many households of each month its list and riskml's hold.
+RULES, LISTED = "trigger rules", 0.05
 #: Figure -> its short name.
 FIGURES = {
     "auroc": "AUROC",
@@ -47,10 +52,16 @@ class Measured:
     tables: dict[str, pd.DataFrame]
     groups: dict[str, str]
     seconds: pd.DataFrame
+    leads: pd.DataFrame | None = None
 
 
-def measured(name: str, case: Case, scores: Mapping[str, Score], *, n_draws: int) -> Measured:
-    """Measure all models on a case and, on the real panels, on the groups that policy asks about."""
+def measured(
+    name: str, case: Case, scores: Mapping[str, Score], lists: Mapping[str, Score] | None = None, *, n_draws: int
+) -> Measured:
+    """Measure all models on a case and, on the real panels, on the groups that policy asks about.
+
+    ``lists`` are scores for ``case.X_lists``: from them comes how long before its return a household was listed.
+    """
     risks = {model: score.risk for model, score in scores.items()}
     if case.truth is not None:
         risks[TRUTH] = case.truth
@@ -72,7 +83,7 @@ def measured(name: str, case: Case, scores: Mapping[str, Score], *, n_draws: int
     )
     spent = {model: (score.wall_seconds, score.cpu_seconds) for model, score in scores.items()}
     seconds = pd.DataFrame.from_dict(spent, orient="index", columns=["wall", "cpu"])
-    return Measured(name, said, tables, groups, seconds)
+    return Measured(name, said, tables, groups, seconds, _leads(case, lists, n_draws) if lists else None)
 
 
 def summary(found: list[Measured]) -> pd.DataFrame:
@@ -124,6 +135,7 @@ def page(found: list[Measured], *, n_draws: int, absent: Mapping[str, str] | Non
         "rows, in its favour.",
         _summary_table(table, found),
         verdict(table),
+        *_lead_part(found),
         "![Average precision, riskml less each rival, by case](../docs/skill.svg)",
         "Recall: share of the returns on a list of that share of the households. Seconds of learning and scoring are "
         "those on the clock and, of the process itself, on the CPU: where the clock ran much further, the machine was "
@@ -165,6 +177,24 @@ def draw(found: list[Measured], path: Path) -> None:
         plt.close(figure)
 
 
+def _leads(case: Case, lists: Mapping[str, Score], n_draws: int) -> pd.DataFrame:
+    """Return how long before their return households were listed by riskml and by the rules, and by whom earlier.
+
+    ``ever_listed`` is the expected number of all households that were on any list.
+    """
+    risks = {name: score.risk for name, score in lists.items()}
+    days = as_of_dates_of(case.X_lists)
+    households = case.X_lists.index.get_level_values("household_id").unique()
+    everybody = lead_time(risks, pd.Series(days.max() + pd.Timedelta(days=1), index=households), quota=LISTED)
+    leads = lead_time(risks, case.returned_on, quota=LISTED)
+    areas = cohort(case.data, [days.min()])["area_id"].droplevel("as_of_date")
+    # A household that was not in the cohort on the first day is a cluster of its own.
+    clusters = areas.reindex(leads["household_id"].unique())
+    clusters = clusters.where(clusters.notna(), clusters.index.to_series())
+    table = lead_time_summary(leads, clusters=clusters, n_bootstrap=n_draws).set_index("model")
+    return table.assign(ever_listed=everybody.groupby("model")["listed"].sum())
+
+
 def _with_gain(table: pd.DataFrame) -> pd.DataFrame:
     """Turn the differences round where less is better, their bounds with them."""
     turned = table["figure"].isin(LESS_IS_BETTER)
@@ -187,6 +217,29 @@ def _summary_table(table: pd.DataFrame, found: list[Measured]) -> str:
             cells = [text for figure in JUDGED for text in (by.loc[figure, "rival"], _gain(by.loc[figure]))]
             rows.append([str(case), str(group), *cells, _seconds(seconds[case]) if group_is_whole else ""])
     return markdown(rows)
+
+
+def _lead_part(found: list[Measured]) -> list[str]:
+    """Return the table of lead times, and what it counts, if a case has monthly lists."""
+    rows = [["case", "returned", "by", "ever listed", "found", "months before", "found by both", "riskml earlier"]]
+    for one in found:
+        for name, own in () if one.leads is None else one.leads.iterrows():
+            bounds = f"{own['lead_over_lower']:+.1f} to {own['lead_over_upper']:+.1f}"
+            beside = ["", ""] if name == RISKML else [f"{own['n_both']:.0f}", f"{own['lead_over']:+.1f} ({bounds})"]
+            counts = [f"{own['ever_listed']:.0f}", f"{own['share_listed']:.0%}", f"{own['lead_months']:.1f}"]
+            rows.append([one.name, f"{own['returns']:.0f}", str(name), *counts, *beside])
+    if len(rows) == 1:
+        return []
+    return [
+        f"Lead time over the {RULES}. Each month of the test, riskml and the rules list {LISTED:.0%} of that month's "
+        "households. Returned: households whose true welfare over twelve months first is below the line on the first "
+        "day of one of these months. Ever listed: how many different households were on any of the lists; a list that "
+        "changes more from month to month sends officers to more doors. Found: share of the returns that were on a "
+        "list before, and how many months before they first were. Riskml earlier: months by which riskml's list first holds "
+        "those that both find, with interval. Who is on the first list may have been due earlier: these leads are cut "
+        "short, for both alike.",
+        markdown(rows),
+    ]
 
 
 def _case_table(table: pd.DataFrame, seconds: pd.DataFrame | None) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import rivals
 import scores
+import skill
 import skill_page
 from cases import Case
 from rivals import Rival
@@ -62,8 +63,13 @@ def scored(county: Case, folder: Path) -> dict[str, Score]:
 
 
 @pytest.fixture(scope="module")
-def found(county: Case, scored: Mapping[str, Score]) -> skill_page.Measured:
-    return skill_page.measured("county", county, scored, n_draws=N_DRAWS)
+def lists(county: Case, folder: Path) -> dict[str, Score]:
+    return skill.list_scores(county, "county", rivals.rivals()[skill_page.RULES], folder)
+
+
+@pytest.fixture(scope="module")
+def found(county: Case, scored: Mapping[str, Score], lists: Mapping[str, Score]) -> skill_page.Measured:
+    return skill_page.measured("county", county, scored, lists, n_draws=N_DRAWS)
 
 
 def table_after(page: str, heading: str) -> pd.DataFrame:
@@ -219,6 +225,37 @@ def test_the_verdict_counts_intervals():
     assert "average precision: at least as good on 2 of 3, strictly ahead on 1 of 3, the better figure on 2" in said
     assert "log loss: at least as good on 2 of 3, strictly ahead on 0 of 3, the better figure on 2" in said
     assert "both at once: at least as good on 2 of 3, strictly ahead on 0" in said
+
+
+def test_lead_times_are_those_counted_by_hand(found, county, lists):
+    n_dates = county.X_lists.index.get_level_values("as_of_date").nunique()
+    assert n_dates == cases.TESTED_MONTHS
+    ever = {}
+    first: dict[str, dict[str, pd.Timestamp]] = {}
+    for name, score in lists.items():
+        first[name] = {}
+        for day, risk in score.risk.groupby(level="as_of_date"):
+            # No two are equal at the end of a list here, so a list needs no lot but for its last, partial place.
+            for household in risk.droplevel("as_of_date").nlargest(int(skill_page.LISTED * len(risk))).index:
+                first[name].setdefault(household, day)
+        ever[name] = len(first[name])
+    returned = county.returned_on
+    for name, own in found.leads.iterrows():
+        hits = [household for household, day in returned.items() if first[name].get(household, day) < day]
+        assert own["returns"] == len(returned)
+        assert own["share_listed"] * len(returned) == pytest.approx(len(hits), abs=3)
+        assert own["ever_listed"] == pytest.approx(ever[name], abs=n_dates)
+
+
+def test_households_return_on_the_first_month_below_the_line(county):
+    months = county.X_lists.index.get_level_values("as_of_date").unique().sort_values()
+    days = [*months, months[-1] + pd.DateOffset(months=1)]
+    welfare = county.data.truth.welfare(days)
+    assert len(county.returned_on) > 0
+    for household, day in county.returned_on.items():
+        own = welfare.loc[household]
+        assert own[day] < 1
+        assert (own[own.index < day] >= 1).all()
 
 
 def test_the_picture_shows_every_rival_and_its_text_can_be_read(found, tmp_path):

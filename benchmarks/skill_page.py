@@ -235,9 +235,9 @@ def _lead_part(found: list[Measured]) -> list[str]:
         "households. Returned: households whose true welfare over twelve months first is below the line on the first "
         "day of one of these months. Ever listed: how many different households were on any of the lists; a list that "
         "changes more from month to month sends officers to more doors. Found: share of the returns that were on a "
-        "list before, and how many months before they first were. Riskml earlier: months by which riskml's list first holds "
-        "those that both find, with interval. Who is on the first list may have been due earlier: these leads are cut "
-        "short, for both alike.",
+        "list before, and how many months before they first were. Riskml earlier: months by which riskml's list first "
+        "holds those that both find, with interval. Who is on the first list may have been due earlier: these leads are "
+        "cut short, for both alike.",
         markdown(rows),
     ]
 

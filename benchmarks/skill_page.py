@@ -236,8 +236,8 @@ def _lead_part(found: list[Measured]) -> list[str]:
         "day of one of these months. Ever listed: how many different households were on any of the lists; a list that "
         "changes more from month to month sends officers to more doors. Found: share of the returns that were on a "
         "list before, and how many months before they first were. Riskml earlier: months by which riskml's list first "
-        "holds those that both find, with interval. Who is on the first list may have been due earlier: these leads are "
-        "cut short, for both alike.",
+        "holds those that both find, with interval. Who is on the first list may have been due earlier; these leads "
+        "are cut short, for both alike.",
         markdown(rows),
     ]
 

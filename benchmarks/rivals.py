@@ -1,8 +1,9 @@
 """The rivals of the skill benchmark: the simple ones of the library, and learners of others tuned by their own means.
 
 A learner sees training rows, their outcomes and the features of the test rows, never a test outcome. What it tunes, it
-tunes on training rows that it has not learned from, later ones wherever the rows have more than one date (the EBM, at
-its defaults, on random ones).
+tunes on training rows of households that it has not learned from, later ones wherever the rows have more than one date:
+the same household at two dates has nearly the same outcome, which would call for too large a model. FLAML and the EBM
+hold out whole households in ways of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pandas as pd
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import QuantileTransformer, SplineTransformer, StandardScaler
 
@@ -62,14 +63,14 @@ def rivals() -> dict[str, Rival]:
     """Return all rivals by name, those of the library first."""
     simple = {name: Rival(_simple, {"name": name}) for name in baselines.rivals()}
     return simple | {
-        "logistic, splines": Rival(_splines, {"knots": 5, "penalties": (0.0003, 0.001, 0.003, 0.01, 0.03)}),
+        "logistic, splines": Rival(_splines, {"knots": 5, "penalties": (0.00003, 0.0001, 0.0003, 0.001, 0.003)}),
         "plain LightGBM": Rival(
             _lightgbm,
             {"n_estimators": 300, "learning_rate": 0.03, "num_leaves": 15, "min_child_samples": 40},
             "lightgbm",
         ),
         "CatBoost": Rival(_catboost, {"most": 2000, "learning_rate": 0.03, "patience": 100}, "catboost"),
-        "EBM": Rival(_ebm, {"interactions": 20}, "interpret-core"),
+        "EBM": Rival(_ebm, {"outer_bags": 14, "interactions": 20}, "interpret-core"),
         "FLAML": Rival(_flaml, {"seconds": 120}, "flaml"),
     }
 
@@ -85,6 +86,16 @@ def newest_block(X: pd.DataFrame, share: float = 0.15) -> np.ndarray | None:
     return np.asarray(dates >= max(first, counts.index[1]))
 
 
+def folds(X: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield positions to learn from and to judge on: of other households, and of the newest dates where there are more.
+
+    Three folds of households; where all rows are of one date, nothing is later.
+    """
+    newest = newest_block(X)
+    for fit, held in GroupKFold(3, shuffle=True, random_state=0).split(X, groups=X.index.get_level_values(0)):
+        yield (fit, held) if newest is None else (fit[~newest[fit]], held[newest[held]])
+
+
 def _simple(X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, *, name: str) -> np.ndarray:
     return baselines.rivals()[name].fit(X_train, y_train).predict_risk(X_test).to_numpy()
 
@@ -92,15 +103,16 @@ def _simple(X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, *, 
 def _splines(
     X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, *, knots: int, penalties: tuple[float, ...]
 ) -> np.ndarray:
-    """Cubic splines of every feature's rank beside its standard score; ridge penalty by log loss on later rows."""
+    """Cubic splines of every feature's rank beside its standard score; ridge penalty by log loss on held-out rows."""
     losses = np.zeros(len(penalties))
-    for fit, held in _folds(X_train, y_train):
+    for fit, held in folds(X_train):
         design = _design(knots).fit(X_train.iloc[fit])
         known, new = (design.transform(X_train.iloc[rows]).astype(np.float32) for rows in (fit, held))
         regression = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
         for place, penalty in enumerate(penalties):
             regression.set_params(C=penalty).fit(known, y_train.iloc[fit])
-            losses[place] += log_loss(y_train.iloc[held], regression.predict_proba(new)[:, 1].astype(np.float64))
+            risk = regression.predict_proba(new)[:, 1].astype(np.float64)
+            losses[place] += log_loss(y_train.iloc[held], risk, labels=[0, 1])
     best = penalties[int(losses.argmin())]
     design = _design(knots).fit(X_train)
     regression = LogisticRegression(C=best, max_iter=500, tol=1e-3)
@@ -120,15 +132,6 @@ def _design(knots: int) -> Pipeline:
     )
 
 
-def _folds(X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield positions to learn from and to judge on: the newest dates held out, or five folds where all is one date."""
-    held = newest_block(X)
-    if held is None:
-        yield from StratifiedKFold(5, shuffle=True, random_state=0).split(X, y)
-    else:
-        yield np.flatnonzero(~held), np.flatnonzero(held)
-
-
 def _lightgbm(X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, **settings: Any) -> np.ndarray:
     plain = lgb.LGBMClassifier(**settings, n_jobs=N_THREADS, verbose=-1)
     return plain.fit(X_train.to_numpy(), y_train).predict_proba(X_test.to_numpy())[:, 1]
@@ -137,41 +140,48 @@ def _lightgbm(X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, *
 def _catboost(
     X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, *, most: int, learning_rate: float, patience: int
 ) -> np.ndarray:
-    """Stop early on the newest dates, then learn from all rows with that many trees; its defaults where one date is."""
+    """Learn from all rows with as many trees as early stopping on held-out rows asked for, in the mean of the folds."""
     from catboost import CatBoostClassifier
 
-    fixed = {"thread_count": N_THREADS, "random_seed": 0, "verbose": False, "allow_writing_files": False}
-    held = newest_block(X_train)
-    if held is not None:
-        fixed |= {"learning_rate": learning_rate}
+    fixed = {"learning_rate": learning_rate, "thread_count": N_THREADS, "random_seed": 0, "verbose": False}
+    fixed |= {"allow_writing_files": False}
+    wanted = []
+    for fit, held in folds(X_train):
         early = CatBoostClassifier(iterations=most, early_stopping_rounds=patience, **fixed)
-        early.fit(X_train[~held], y_train[~held], eval_set=(X_train[held], y_train[held]))
-        fixed |= {"iterations": early.get_best_iteration() + 1}
-    return CatBoostClassifier(**fixed).fit(X_train, y_train).predict_proba(X_test)[:, 1]
-
-
-def _ebm(X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, **settings: Any) -> np.ndarray:
-    """Learn InterpretML's explainable boosting machine, which stops early on random rows of its own."""
-    from interpret.glassbox import ExplainableBoostingClassifier
-
-    machine = ExplainableBoostingClassifier(**settings, random_state=0, n_jobs=N_THREADS)
+        early.fit(X_train.iloc[fit], y_train.iloc[fit], eval_set=(X_train.iloc[held], y_train.iloc[held]))
+        wanted.append(early.get_best_iteration() + 1)
+    machine = CatBoostClassifier(iterations=round(np.mean(wanted)), **fixed)
     return machine.fit(X_train, y_train).predict_proba(X_test)[:, 1]
 
 
+def _ebm(
+    X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, *, outer_bags: int, **settings: Any
+) -> np.ndarray:
+    """Learn InterpretML's explainable boosting machine; each of its bags stops early on households of its own."""
+    from interpret.glassbox import ExplainableBoostingClassifier
+
+    bags = np.ones((len(X_train), outer_bags), dtype=np.int8)
+    splits = GroupShuffleSplit(outer_bags, test_size=0.15, random_state=0)
+    for bag, (_, held) in zip(bags.T, splits.split(X_train, groups=X_train.index.get_level_values(0)), strict=True):
+        bag[held] = -1
+    machine = ExplainableBoostingClassifier(outer_bags=outer_bags, **settings, random_state=0, n_jobs=N_THREADS)
+    return machine.fit(X_train, y_train, bags=bags).predict_proba(X_test)[:, 1]
+
+
 def _flaml(X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, *, seconds: int) -> np.ndarray:
-    """Search learners and settings for log loss, on FLAML's temporal folds; stratified ones where all is one date."""
+    """Search learners and settings for log loss, with FLAML's folds of whole households."""
     from flaml import AutoML
 
-    order = np.argsort(as_of_dates_of(X_train), kind="stable")
     search = AutoML()
     search.fit(
-        X_train=X_train.iloc[order].reset_index(drop=True),
-        y_train=y_train.iloc[order].reset_index(drop=True),
+        X_train=X_train.reset_index(drop=True),
+        y_train=y_train.reset_index(drop=True),
         task="classification",
         metric="log_loss",
         time_budget=seconds,
         eval_method="cv",
-        split_type="stratified" if newest_block(X_train) is None else "time",
+        split_type="group",
+        groups=pd.factorize(X_train.index.get_level_values(0))[0],
         n_jobs=N_THREADS,
         seed=0,
         verbose=0,

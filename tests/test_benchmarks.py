@@ -156,14 +156,24 @@ def test_a_hash_that_forgets_the_training_outcomes_would_be_caught(county, score
         test_kept_scores_are_read_and_not_computed_again(county, scored, folder, monkeypatch)
 
 
-def test_rows_held_out_to_tune_are_the_newest(county):
-    held = rivals.newest_block(county.X_train)
-    dates = county.X_train.index.get_level_values("as_of_date")
-    assert held is not None
-    assert dates[held].min() > dates[~held].max()
-    assert held.mean() >= 0.15
-    one_date = county.X_train[dates == dates.max()]
+def test_rows_held_out_to_tune_are_later_and_of_other_households(county):
+    household, dates = (county.X_train.index.get_level_values(level) for level in ("household_id", "as_of_date"))
+    judged = []
+    for fit, held in rivals.folds(county.X_train):
+        assert dates[held].min() > dates[fit].max()
+        assert not set(household[held]) & set(household[fit])
+        judged += held.tolist()
+    newest = rivals.newest_block(county.X_train)
+    assert newest is not None
+    assert newest.mean() >= 0.15
+    assert sorted(judged) == np.flatnonzero(newest).tolist()
+
+
+def test_where_all_rows_are_of_one_date_other_households_are_held_out(county):
+    one_date = county.X_train[county.X_train.index.get_level_values("as_of_date") == "2022-09-01"]
     assert rivals.newest_block(one_date) is None
+    judged = [row for fit, held in rivals.folds(one_date) for row in held]
+    assert sorted(judged) == list(range(len(one_date)))
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

@@ -23,13 +23,14 @@ PICTURE = Path(__file__).parents[1] / "docs" / "skill.svg"
 
 def main() -> None:
     """Score the cases, print their tables and, if asked, put them into RESULTS.md and the picture into docs."""
+    learners = [name for name in rivals() if name != RULES]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="only cases that hold one of these texts")
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md and the picture into docs")
     parser.add_argument("--draws", type=int, default=DRAWS, help="bootstrap draws")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="seeds of the quiet simulated county")
     parser.add_argument("--scores", type=Path, default=SCORES, help="folder that keeps the scores")
-    parser.add_argument("--without", nargs="+", default=[], help="rivals to leave out")
+    parser.add_argument("--without", nargs="+", default=[], choices=learners, help="rivals to leave out")
     parser.add_argument("--only-scores", action="store_true", help="compute the scores and stop")
     arguments = parser.parse_args()
     chosen = {
@@ -37,9 +38,9 @@ def main() -> None:
         for name, make in cases(seeds=tuple(arguments.seeds)).items()
         if not arguments.names or any(text in name for text in arguments.names)
     }
-    present = {name: rival for name, rival in rivals().items() if name not in arguments.without}
-    absent = {name: rival.package for name, rival in present.items() if rival.missing}
-    present = {name: rival for name, rival in present.items() if name not in absent}
+    left_out = {name: f"{rival.package} is not installed" for name, rival in rivals().items() if rival.missing}
+    left_out |= dict.fromkeys(arguments.without, "not asked for")
+    present = {name: rival for name, rival in rivals().items() if name not in left_out}
     found: list[Measured] = []
     for name, make in chosen.items():
         case = make()
@@ -49,7 +50,7 @@ def main() -> None:
         if not arguments.only_scores:
             found.append(measured(name, case, scores, lists, n_draws=arguments.draws))
     if found:
-        publish("skill", page(found, n_draws=arguments.draws, absent=absent), write=arguments.write)
+        publish("skill", page(found, n_draws=arguments.draws, left_out=left_out), write=arguments.write)
         if arguments.write:
             draw(found, PICTURE)
 

@@ -122,13 +122,13 @@ def verdict(table: pd.DataFrame) -> str:
     return "\n\n".join(said)
 
 
-def page(found: list[Measured], *, n_draws: int, absent: Mapping[str, str] | None = None) -> str:
-    """Return the section of RESULTS.md: summary, verdict in words, then every case."""
+def page(found: list[Measured], *, n_draws: int, left_out: Mapping[str, str] | None = None) -> str:
+    """Return the section of RESULTS.md: summary, verdict in words, then every case; ``left_out``: rival to reason."""
     table = summary(found)
-    left_out = "".join(f" Left out: {name} ({package} is not installed)." for name, package in (absent or {}).items())
+    absent = "".join(f" Left out: {name} ({reason})." for name, reason in (left_out or {}).items())
     parts = [
         "## Skill out of time",
-        f"`python benchmarks/skill.py`, {n_draws} draws of whole areas, 95 % intervals, paired. {machine()}{left_out}",
+        f"`python benchmarks/skill.py`, {n_draws} draws of whole areas, 95 % intervals, paired. {machine()}{absent}",
         "Differences compare riskml with a rival on the same draws, **positive where riskml is better**: average "
         "precision and recall are riskml less the rival, log loss is the rival less riskml. *At least as good*: the "
         "interval is not wholly below zero. *Strictly ahead*: wholly above zero. The best rival is chosen on the test "

@@ -288,6 +288,6 @@ def test_malawi_is_measured_by_the_same_functions(real_data, tmp_path):
     chosen = {model: hurried()[model] for model in ("income ranking", "logistic regression", "plain LightGBM")}
     one = skill_page.measured(name, case, scores.all_scores(case, name, chosen, tmp_path), n_draws=N_DRAWS)
     assert list(one.tables) == ["all", "at 1 to 1.5 lines"]
-    page = skill_page.page([one], n_draws=N_DRAWS, absent={"EBM": "interpret-core"})
+    page = skill_page.page([one], n_draws=N_DRAWS, left_out={"EBM": "interpret-core is not installed"})
     assert "Left out: EBM (interpret-core is not installed)." in page
     assert list(table_after(page, f"### {name}")["model"]) == ["riskml", *chosen]

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import indec
@@ -137,6 +138,18 @@ def test_evaluate_says_whom_the_list_misses_by_columns_of_features_and_areas(wor
     said = capsys.readouterr().out
     assert f"{groups['events'][0]:,}起返贫中，名单漏掉" in said
     assert said.count("住户（") == len(groups) - 1
+    assert riskml(work, f"{evaluate} --out {{}}/missed.csv") == 0
+    report = "report --watchlist {}/list.parquet --groups {}/missed.csv --out {}/missed.html"
+    for language in ("en", "zh"):
+        assert riskml(work, f"{report} --lang {language}") == 0
+        html = (work / "missed.html").read_text(encoding="utf-8")
+        assert all(escape(sentence) in html for sentence in groups[f"sentence_{language}"])
+    capsys.readouterr()
+    assert (
+        riskml(work, f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM} --lang en --out {{}}/none.csv")
+        == 1
+    )
+    assert "--out needs --groups" in capsys.readouterr().err
 
 
 def test_a_column_to_group_by_that_does_not_exist_is_named(work, capsys):

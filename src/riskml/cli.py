@@ -252,6 +252,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="length of that list, as a share of the households (default 0.1)",
     )
+    _table_out(parser, required=False, help="file for the table of --groups, .parquet or .csv")
     _every_months(parser)
     _seed(parser)
 
@@ -284,6 +285,12 @@ def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", type=_table, metavar="FILE", help="what `riskml plan` wrote")
     _model(parser, required=False)
     parser.add_argument("--data", type=_input, metavar="DATA", help="the tables, for the records behind the reasons")
+    parser.add_argument(
+        "--groups",
+        type=_table,
+        metavar="FILE",
+        help="what `riskml evaluate --groups` wrote, to say whom the list misses",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="file to write")
 
 
@@ -326,10 +333,10 @@ def _seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default 0)")
 
 
-def _table_out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    parser.add_argument(
-        "--out", type=_table_name, required=required, metavar="FILE", help="file to write, .parquet or .csv"
-    )
+def _table_out(
+    parser: argparse.ArgumentParser, *, required: bool = True, help: str = "file to write, .parquet or .csv"
+) -> None:
+    parser.add_argument("--out", type=_table_name, required=required, metavar="FILE", help=help)
 
 
 def _date(text: str) -> str:

@@ -118,9 +118,12 @@ def write_html(
     evidence: pd.DataFrame | None,
     card: Mapping[str, Any],
     figures: pd.DataFrame | None,
+    missed: pd.DataFrame | None = None,
 ) -> None:
     """Write the report in the language of the messages, whole or not at all."""
     given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures}
+    if missed is not None:
+        given["missed"] = missed[f"sentence_{spoken()}"].tolist()
     with replacing(path) as temporary:
         write_report(temporary, listed, **given, language=spoken(), n_cards=N_CARDS)
 

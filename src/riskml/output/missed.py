@@ -117,7 +117,9 @@ def _chinese(row: dict[Hashable, Any], who: str, overall: float) -> str:
 
 def _count(missed: float, about: str) -> str:
     """Return a number of returns; ties at the list's end make it an expectation."""
-    return f"{missed:,.0f}" if abs(missed - round(missed)) < 1e-6 else f"{about}{missed:,.1f}"
+    if abs(missed - round(missed)) < 1e-6:
+        return f"{missed:,.0f}"
+    return f"{about}{missed:,.1f}" if missed < 10 else f"{about}{missed:,.0f}"
 
 
 def _share(row: dict[Hashable, Any], weighted: str) -> str:

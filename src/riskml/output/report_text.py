@@ -94,7 +94,7 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "missed": ("Whom such a list missed", "这样的名单漏掉了谁"),
     "missed_note": (
-        "On the same later dates, by group. Where returns are missed more often, other ways of finding them are needed.",
+        "On the same later dates, by group. Where more returns are missed, they must be found in other ways too.",
         "在同样的较晚时点上，按组别统计。漏掉比例较高的组别，需要用其他方式发现。",
     ),
     "about": ("The model", "模型信息"),

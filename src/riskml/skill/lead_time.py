@@ -65,8 +65,6 @@ def lead_time(
     0            a      2024-02-01          3.0  listed
     """
     rows = _checked(scores, sample_weight)
-    if quota <= 0:
-        raise ValueError(f"quota must be positive, got {quota}")
     returned = pd.to_datetime(returned_on.dropna()).rename("returned_on").rename_axis("household_id").sort_index()
     weight = np.ones(len(rows)) if sample_weight is None else sample_weight.to_numpy(dtype=np.float64)
     on_date = rows.groupby("as_of_date", sort=False).indices

@@ -172,7 +172,9 @@ def draw(found: list[Measured], path: Path) -> None:
         for ax in np.atleast_1d(panels).ravel()[len(found) :]:
             ax.set_visible(False)
         np.atleast_1d(panels).ravel()[0].invert_yaxis()
-        figure.supxlabel("average precision, riskml less the rival, 95 % interval (right of zero: riskml is better)")
+        figure.supxlabel(
+            "average precision, riskml less the rival, 95 % interval (blue: wholly above zero; orange: wholly below)"
+        )
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
 

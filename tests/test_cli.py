@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import indec
@@ -117,6 +118,48 @@ def test_evaluate_puts_model_and_rivals_in_one_table_and_agrees_with_train(work,
     assert auroc == pytest.approx(of_train)
 
 
+def test_evaluate_says_whom_the_list_misses_by_columns_of_features_and_areas(work, capsys):
+    evaluate = (
+        f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM} --groups area_id:9,sensitive --quota 0.2"
+    )
+    assert riskml(work, f"{evaluate} --json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    groups = pd.DataFrame(answer["groups"])
+    assert groups["by"].unique().tolist() == ["all", "area_id:9", "head_female", "area_id:9 × head_female"]
+    recall = pd.DataFrame(answer["figures"]).query("model == 'riskml' and figure == 'recall@20%'")["value"].item()
+    assert groups["exclusion_error"][0] == pytest.approx(1 - recall)
+    for _, part in groups.groupby("by"):
+        assert part["n"].sum() == groups["n"][0]
+        assert part["events"].sum() == groups["events"][0]
+    known = groups[groups["events"] > 0]
+    assert (known["exclusion_error_lower"] <= known["exclusion_error"]).all()
+    assert (known["exclusion_error"] <= known["exclusion_error_upper"]).all()
+    assert riskml(work, f"{evaluate} --lang zh") == 0
+    said = capsys.readouterr().out
+    assert f"{groups['events'][0]:,}起返贫中，名单漏掉" in said
+    assert said.count("住户（") == len(groups) - 1
+    assert riskml(work, f"{evaluate} --out {{}}/missed.csv") == 0
+    report = "report --watchlist {}/list.parquet --groups {}/missed.csv --out {}/missed.html"
+    for language in ("en", "zh"):
+        assert riskml(work, f"{report} --lang {language}") == 0
+        html = (work / "missed.html").read_text(encoding="utf-8")
+        assert all(escape(sentence) in html for sentence in groups[f"sentence_{language}"])
+    capsys.readouterr()
+    assert (
+        riskml(work, f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM} --lang en --out {{}}/none.csv")
+        == 1
+    )
+    assert "--out needs --groups" in capsys.readouterr().err
+
+
+def test_a_column_to_group_by_that_does_not_exist_is_named(work, capsys):
+    evaluate = f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM}"
+    assert riskml(work, f"{evaluate} --groups nowhere") == 1
+    assert "'nowhere' is no column of the feature table or of the cohort" in capsys.readouterr().err
+    assert riskml(work, f"{evaluate} --groups welfare --lang zh") == 1
+    assert "最多可显示50组" in capsys.readouterr().err
+
+
 def test_a_model_is_not_tested_on_what_it_learned_from(work, capsys):
     assert riskml(work, "evaluate {}/county --model {}/models --test-from 2022-06-01") == 1
     assert "learned from outcomes up to" in capsys.readouterr().err
@@ -194,6 +237,10 @@ def test_json_is_one_object_and_may_stand_before_or_after_the_command(work, caps
         "train {}/county --horizon-months 0 --out {}/m",
         "train {}/county --horizon-months twelve --out {}/m",
         "train {}/county --rule sometimes --out {}/m",
+        "evaluate {}/county --model {}/models --test-from 2023-01-01 --groups a,,b",
+        "evaluate {}/county --model {}/models --test-from 2023-01-01 --groups a,a",
+        "evaluate {}/county --model {}/models --test-from 2023-01-01 --groups a --quota 1",
+        "evaluate {}/county --model {}/models --test-from 2023-01-01 --groups a --quota 0",
         "score {}/county --model {}/models --as-of 20231101 --out {}/x.csv",
         "score {}/county --model {}/nowhere --as-of 2023-11-01 --out {}/x.csv",
         "score {}/county --model {}/models --as-of 2023-11-01 --out {}/x.xlsx",

@@ -1,21 +1,16 @@
-"""Figures: against scikit-learn, against counting by hand and over every order of ties."""
+"""Figures of rankings and probabilities: against scikit-learn and counting by hand."""
 
 from __future__ import annotations
-
-from itertools import permutations
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from riskml.skill.metrics import calibration_slope, calibration_table, evaluate, targeting_curve, targeting_errors
-
-ERRORS = ["exclusion_error", "inclusion_error"]
+from riskml.skill.metrics import calibration_slope, calibration_table, evaluate
+from riskml.skill.targeting import targeting_errors
 
 
 @pytest.fixture(scope="module")
@@ -50,52 +45,6 @@ def test_weights_count_as_repeated_rows_do(rows):
     np.testing.assert_allclose(weighted["value"], spelled_out["value"], rtol=1e-8)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), min_size=2, max_size=6), st.data())
-def test_errors_are_the_mean_over_every_order_of_ties_and_the_bounds_their_extremes(pairs, data):
-    y, risk = np.array(pairs, dtype=float).T
-    n_listed = data.draw(st.integers(1, len(y)))
-    if y.sum() == 0:
-        y[0] = 1.0
-    missed, in_vain = [], []
-    for order in permutations(range(len(y))):
-        if (np.diff(risk[list(order)]) <= 0).all():
-            listed = list(order)[:n_listed]
-            missed.append(1 - y[listed].sum() / y.sum())
-            in_vain.append(1 - y[listed].mean())
-    row = targeting_errors(y, risk, quota=n_listed).iloc[0]
-    for name, values in zip(ERRORS, (missed, in_vain), strict=True):
-        assert row[name] == pytest.approx(np.mean(values))
-        assert row[f"{name}_low"] == pytest.approx(min(values))
-        assert row[f"{name}_high"] == pytest.approx(max(values))
-    share = n_listed / len(y)
-    if share < 1:
-        table = evaluate({"a": risk + 2}, y, quota=[share], n_bootstrap=0)
-        recall = table[table["figure"].str.startswith("recall@")]["value"].item()
-        assert np.isnan(recall) if y.all() else recall == pytest.approx(1 - np.mean(missed))
-
-
-def test_a_quota_is_a_share_below_one_and_a_number_from_one_on():
-    y, risk = [1, 0, 1, 0, 0, 0, 0, 0, 0, 0], np.arange(10, 0, -1)
-    by_share = targeting_errors(y, risk, quota=0.2)
-    assert by_share[ERRORS].values.tolist() == [[1 - 1 / 2, 1 - 1 / 2]]
-    pd.testing.assert_frame_equal(by_share, targeting_errors(y, risk, quota=2))
-
-
-def test_groups_share_one_list_and_each_has_its_own_errors():
-    y, risk = [1, 1, 0, 1, 0, 0], [0.9, 0.8, 0.7, 0.3, 0.2, 0.1]
-    table = targeting_errors(y, risk, quota=3, groups=["a", "a", "b", "b", "b", "b"]).set_index("group")
-    assert table["listed"].tolist() == [2, 1]
-    assert table["exclusion_error"].tolist() == [0, 1]
-    assert table["inclusion_error"].tolist() == [0, 1]
-
-
-def test_a_group_without_returns_or_without_anyone_listed_gives_nan_not_an_error():
-    table = targeting_errors([1, 0, 0], [3, 2, 1], quota=1, groups=["a", "b", "c"]).set_index("group")
-    assert np.isnan(table.loc["b", ERRORS].astype(float)).all()
-    assert table.loc["a", ERRORS].tolist() == [0, 0]
-
-
 def test_intervals_come_from_drawing_whole_clusters():
     # Every cluster holds the same rows, so every draw gives the same table.
     y, risk = np.tile([1.0, 0, 0, 0], 30), np.tile([0.6, 0.7, 0.2, 0.1], 30)
@@ -105,15 +54,6 @@ def test_intervals_come_from_drawing_whole_clusters():
     np.testing.assert_allclose(drawn["lower"], drawn["value"])
     apart = evaluate({"riskml": risk}, y, n_bootstrap=20)
     assert value(apart, "auroc", column="lower") < value(apart, "auroc") < value(apart, "auroc", column="upper")
-
-
-def test_the_interval_of_a_share_has_the_width_of_the_binomial_law():
-    # With everyone listed the inclusion error is the share that does not return, whose standard error is known.
-    rng = np.random.default_rng(1)
-    y = (rng.random(2000) < 0.2).astype(float)
-    row = targeting_errors(y, rng.random(2000), quota=2000, n_bootstrap=400).iloc[0]
-    width = row["inclusion_error_upper"] - row["inclusion_error_lower"]
-    assert width == pytest.approx(2 * 1.96 * np.sqrt(y.mean() * (1 - y.mean()) / 2000), rel=0.15)
 
 
 def test_differences_are_paired_so_that_equal_scores_differ_by_exactly_nothing(rows):
@@ -158,14 +98,6 @@ def test_scores_that_do_not_fit_the_outcomes_are_refused(y, risk, message):
         targeting_errors(y, risk, quota=1)
     with pytest.raises(ValueError, match=message):
         evaluate({"riskml": risk}, y, n_bootstrap=0)
-
-
-def test_the_curve_counts_what_lists_of_each_length_find():
-    y, risk = [1, 0, 1, 0], [0.9, 0.5, 0.5, 0.1]
-    curve = targeting_curve(y, risk)
-    assert curve["quota"].tolist() == [0, 1 / 4, 3 / 4, 1]
-    assert curve["found"].tolist() == [0, 1 / 2, 1, 1]
-    assert curve["precision"].tolist()[1:] == [1, 2 / 3, 2 / 4]
 
 
 def test_bins_of_the_calibration_table_are_of_equal_size_and_keep_the_sums(rows):

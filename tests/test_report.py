@@ -47,6 +47,7 @@ def parts(attack="522301", n_rows=4):
         "evidence": evidence,
         "figures": figures,
         "changes": watchlist_changes(table, table).assign(change="entered", sentence_en=attack, sentence_zh=attack),
+        "missed": [attack],
         "card": {attack: attack, "tables": [attack], "figures": {"not": "plain"}},
     }
     return table, more

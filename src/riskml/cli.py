@@ -243,6 +243,23 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="DATE",
         help="first as-of date of the test; must lie after all the model learned from",
     )
+    parser.add_argument(
+        "--groups",
+        type=_names,
+        default=[],
+        metavar="COLUMN,...",
+        help="also say whom the list misses, by columns of the feature table or the cohort and their combinations: "
+        "area_id:4 is the first four characters of the area's code, welfare:1.25/1.5 cuts numbers at these values, "
+        "sensitive is every sensitive feature",
+    )
+    parser.add_argument(
+        "--quota",
+        type=_below_one,
+        default=0.1,
+        metavar="SHARE",
+        help="length of that list, as a share of the households (default 0.1)",
+    )
+    _table_out(parser, required=False, help="file for the table of --groups, .parquet or .csv")
     _every_months(parser)
     _seed(parser)
 
@@ -275,6 +292,12 @@ def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", type=_table, metavar="FILE", help="what `riskml plan` wrote")
     _model(parser, required=False)
     parser.add_argument("--data", type=_input, metavar="DATA", help="the tables, for the records behind the reasons")
+    parser.add_argument(
+        "--groups",
+        type=_table,
+        metavar="FILE",
+        help="what `riskml evaluate --groups` wrote, to say whom the list misses",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="file to write")
 
 
@@ -322,10 +345,10 @@ def _seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default 0)")
 
 
-def _table_out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    parser.add_argument(
-        "--out", type=_table_name, required=required, metavar="FILE", help="file to write, .parquet or .csv"
-    )
+def _table_out(
+    parser: argparse.ArgumentParser, *, required: bool = True, help: str = "file to write, .parquet or .csv"
+) -> None:
+    parser.add_argument("--out", type=_table_name, required=required, metavar="FILE", help=help)
 
 
 def _date(text: str) -> str:
@@ -353,6 +376,26 @@ def _share(text: str) -> float:
     if not re.fullmatch(r"\d{0,3}(\.\d+)?|1", text) or not text or not 0 < float(text) <= 1:
         _refuse(f"'{text}' is not a share above 0 and at most 1", f"“{text}”不是大于0且不大于1的比例")
     return float(text)
+
+
+def _below_one(text: str) -> float:
+    share = _share(text)
+    if share == 1:
+        _refuse(
+            "a list of everybody misses nobody; give a share below 1",
+            "名单包括所有住户时不会漏掉任何人，请给出小于1的比例",
+        )
+    return share
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if "" in names or len(set(names)) < len(names):
+        _refuse(
+            f"'{text}' is not a list of columns; write it as area_id:4,head_female",
+            f"“{text}”不是列名清单，请写成 area_id:4,head_female",
+        )
+    return names
 
 
 def _input(text: str) -> Path:

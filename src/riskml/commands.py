@@ -22,10 +22,11 @@ from riskml.features.panel import backtest_sets, feature_table, training_dates, 
 from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
 from riskml.model.store import check_fits, load_model, save_model
+from riskml.output.missed import who_is_missed
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
 from riskml.planning.assist import match_assistance, plan_summary
 from riskml.planning.measures import read_measures
-from riskml.skill.backtest import compare, fit_model
+from riskml.skill.backtest import compare, errors_by_group, fit_model
 from riskml.steps import (
     N_CARDS,
     Answer,
@@ -38,6 +39,7 @@ from riskml.steps import (
     ranked,
     read,
     records,
+    spoken,
     write_html,
 )
 from riskml.tables.monitoring import Monitoring
@@ -142,13 +144,30 @@ def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
                 "请给出该日或更晚的日期，或用更早的 --test-from 重新训练。",
             )
         )
+    if arguments.out is not None and not arguments.groups:
+        raise ValueError(in_words("--out needs --groups COLUMN,...", "--out 需要同时给出 --groups COLUMN,..."))
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
     outcome = {name: learned[name] for name in ("horizon_months", "rule", "net_of_assistance")}
     sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
     check_fits(model, sets[2])
     tell(in_words("comparing with the rivals", "正在与简单方法比较"))
     figures = compare(data, model, *sets, seed=arguments.seed)
-    return Answer({"test_from": arguments.test_from, "figures": records(figures)}, figures_text(figures))
+    values, text = {"test_from": arguments.test_from, "figures": records(figures)}, figures_text(figures)
+    if arguments.groups:
+        tell(in_words("looking at who is missed", "正在查看名单漏掉了谁"))
+        how: dict[str, Any] = {"by": arguments.groups, "quota": arguments.quota, "seed": arguments.seed}
+        errors = errors_by_group(data, model, *sets[2:], **how)
+        for code in ("en", "zh"):
+            errors[f"sentence_{code}"] = who_is_missed(errors, dictionary=model.dictionary_, language=code)
+        if arguments.out is not None:
+            write_table(errors, arguments.out)
+        head = in_words(
+            f"Whom a list of {arguments.quota:.0%} of the households misses:",
+            f"名单取住户的{arguments.quota:.0%}时漏掉了谁：",
+        )
+        values |= {"quota": arguments.quota, "groups": records(errors)}
+        text = "\n".join([text, "", head, *errors[f"sentence_{spoken()}"]])
+    return Answer(values, text)
 
 
 def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -204,7 +223,8 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
         evidence = evidence_of(read(arguments.data, tell), model, listed.head(N_CARDS))
     card = {} if model is None else model.card_
     figures = pd.DataFrame(card["figures"]) if "figures" in card else None
-    write_html(arguments.out, listed, plan=proposed, evidence=evidence, card=card, figures=figures)
+    missed = None if arguments.groups is None else read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
+    write_html(arguments.out, listed, plan=proposed, evidence=evidence, card=card, figures=figures, missed=missed)
     return Answer({"out": str(arguments.out)}, str(arguments.out))
 
 

@@ -43,6 +43,11 @@ def in_words(en: str, zh: str) -> str:
     return zh if language() == "zh" else en
 
 
+def spoken() -> Literal["en", "zh"]:
+    """Return the language of the messages, as functions take it."""
+    return "zh" if language() == "zh" else "en"
+
+
 def read(folder: Path, tell: Tell) -> Monitoring:
     """Read the tables of a folder."""
     if is_store(folder):
@@ -113,12 +118,14 @@ def write_html(
     evidence: pd.DataFrame | None,
     card: Mapping[str, Any],
     figures: pd.DataFrame | None,
+    missed: pd.DataFrame | None = None,
 ) -> None:
     """Write the report in the language of the messages, whole or not at all."""
-    spoken: Literal["en", "zh"] = "zh" if language() == "zh" else "en"
     given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures}
+    if missed is not None:
+        given["missed"] = missed[f"sentence_{spoken()}"].tolist()
     with replacing(path) as temporary:
-        write_report(temporary, listed, **given, language=spoken, n_cards=N_CARDS)
+        write_report(temporary, listed, **given, language=spoken(), n_cards=N_CARDS)
 
 
 def evidence_of(data: Monitoring, model: RiskClassifier, listed: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ def write_report(
     card: Mapping[str, Any] | None = None,
     figures: pd.DataFrame | None = None,
     changes: pd.DataFrame | None = None,
+    missed: Sequence[str] = (),
     language: Language = "en",
     n_cards: int = 20,
 ) -> None:
@@ -61,6 +62,8 @@ def write_report(
         not known.
     changes : DataFrame, optional
         As :func:`riskml.watchlist_changes` gives; those who entered or left are shown.
+    missed : sequence of str, default ()
+        Sentences in the report's language as :func:`riskml.who_is_missed` gives them.
     language : {"en", "zh"}, default "en"
         Language of the report.
     n_cards : int, default 20
@@ -91,6 +94,7 @@ def write_report(
         cards=[_card(one, language) for one in cards(watchlist, plan=plan, evidence=evidence, n_cards=n_cards)],
         n_listed=len(watchlist),
         figures=None if figures is None else _figure_rows(figures, language),
+        missed=list(missed),
         facts=_facts(card or {}),
         limits=[pair[language == "zh"] for pair in LIMITS],
     )

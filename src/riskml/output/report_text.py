@@ -92,6 +92,11 @@ TEXT: dict[str, tuple[str, str]] = {
         "No figures out of time were given to this report. Do not use a list of unknown quality.",
         "本报告未附样本外检验结果。效果不明的名单不应使用。",
     ),
+    "missed": ("Whom such a list missed", "这样的名单漏掉了谁"),
+    "missed_note": (
+        "On the same later dates, by group. Where more returns are missed, they must be found in other ways too.",
+        "在同样的较晚时点上，按组别统计。漏掉比例较高的组别，需要用其他方式发现。",
+    ),
     "about": ("The model", "模型信息"),
     "limits": ("What this cannot tell", "本名单不能说明什么"),
     "made_by": ("Made with riskml {}.", "由 riskml {} 生成。"),

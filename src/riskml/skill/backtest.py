@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from riskml.features.standard import STANDARD
 from riskml.model.classifier import RiskClassifier
 from riskml.model.tuning import tune
 from riskml.skill.baselines import rivals
+from riskml.skill.groups import chosen_groups
 from riskml.skill.metrics import evaluate
+from riskml.skill.targeting import targeting_errors
 from riskml.tables.monitoring import Monitoring
 
 if TYPE_CHECKING:
@@ -114,13 +117,69 @@ def compare(
     scores = {"riskml": model.predict_risk(X_test[list(model.feature_names_in_)])}
     for name, rival in rivals().items():
         scores[name] = rival.fit(X_train, y_train).predict_risk(X_test)
-    people = cohort(data, X_test.index.get_level_values("as_of_date").unique()).loc[X_test.index]
-    areas = people["area_id"]
-    households = X_test.index.get_level_values("household_id")
-    return evaluate(
-        scores,
+    people = _people(data, X_test)
+    weight, clusters = people["weight"].to_numpy(), _clusters(people)
+    return evaluate(scores, y_test, sample_weight=weight, clusters=clusters, random_state=seed)
+
+
+def errors_by_group(
+    data: Monitoring,
+    model: RiskClassifier,
+    X_test: pd.DataFrame,
+    y_test: pd.Series,
+    *,
+    by: Sequence[str],
+    quota: float = 0.1,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Say whom the model's list misses and whom it holds in vain, by columns of the feature table or the cohort.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables, for survey weights and areas.
+    model : RiskClassifier
+        A fitted model that saw nothing of the test.
+    X_test, y_test : DataFrame, Series
+        What it is judged on.
+    by : sequence of str
+        As in :func:`riskml.skill.groups.chosen_groups`.
+    quota : float, default 0.1
+        Length of the list: share of the households if below 1, else their number.
+    n_bootstrap : int, default 200
+        Draws of the intervals.
+    seed : int, default 0
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`riskml.targeting_errors` gives it; intervals as in :func:`compare`.
+
+    Raises
+    ------
+    ValueError
+        If a name is no column, or there are too many groups.
+    """
+    people = _people(data, X_test)
+    return targeting_errors(
         y_test,
-        sample_weight=people["weight"].to_numpy(),
-        clusters=areas.to_numpy() if areas.nunique() >= MIN_AREAS else households.to_numpy(),
+        model.predict_risk(X_test[list(model.feature_names_in_)]),
+        quota=quota,
+        groups=chosen_groups(by, X_test, people, model.dictionary_),
+        sample_weight=people["weight"],
+        clusters=_clusters(people),
+        n_bootstrap=n_bootstrap,
         random_state=seed,
     )
+
+
+def _people(data: Monitoring, X: pd.DataFrame) -> pd.DataFrame:
+    return cohort(data, X.index.get_level_values("as_of_date").unique()).loc[X.index]
+
+
+def _clusters(people: pd.DataFrame) -> NDArray[Any]:
+    """Return what the bootstrap draws: areas, or households where there are few areas."""
+    areas, households = people["area_id"], people.index.get_level_values("household_id")
+    return areas.to_numpy() if areas.nunique() >= MIN_AREAS else households.to_numpy()

@@ -1,0 +1,293 @@
+"""The skill benchmark on a small county, and on Malawi where its data are: its page says what the scores give."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import cases
+import numpy as np
+import pandas as pd
+import pytest
+import rivals
+import scores
+import skill
+import skill_page
+from cases import Case
+from rivals import Rival
+from scores import Score
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+
+N_DRAWS = 20
+#: What makes each learner fast; how well it does is not asked here.
+HURRIED = {
+    "logistic, splines": {"knots": 3, "penalties": (0.001, 0.01)},
+    "plain LightGBM": {"n_estimators": 30, "learning_rate": 0.1},
+    "CatBoost": {"most": 30, "learning_rate": 0.1, "patience": 5},
+    "EBM": {"interactions": 0, "outer_bags": 1, "max_rounds": 20},
+    "FLAML": {"seconds": 2},
+}
+SIMPLE = [name for name in rivals.rivals() if name not in HURRIED]
+
+
+def hurried() -> dict[str, Rival]:
+    """Return the rivals whose packages are installed, at settings that take little time."""
+    return {
+        name: dataclasses.replace(rival, settings=HURRIED.get(name, rival.settings))
+        for name, rival in rivals.rivals().items()
+        if not rival.missing
+    }
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rivals, "N_THREADS", 1)
+
+
+@pytest.fixture(scope="module")
+def county() -> Case:
+    return cases.simulated_case(scenario="quiet", seed=1, n_households=300)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scores")
+
+
+@pytest.fixture(scope="module")
+def scored(county: Case, folder: Path) -> dict[str, Score]:
+    quick = {name: rival for name, rival in hurried().items() if name in (*SIMPLE, "plain LightGBM")}
+    return scores.all_scores(county, "county", quick, folder)
+
+
+@pytest.fixture(scope="module")
+def lists(county: Case, folder: Path) -> dict[str, Score]:
+    return skill.list_scores(county, "county", rivals.rivals()[skill_page.RULES], folder)
+
+
+@pytest.fixture(scope="module")
+def found(county: Case, scored: Mapping[str, Score], lists: Mapping[str, Score]) -> skill_page.Measured:
+    return skill_page.measured("county", county, scored, lists, n_draws=N_DRAWS)
+
+
+def table_after(page: str, heading: str) -> pd.DataFrame:
+    """Return the first Markdown table after a heading, every cell as text."""
+    lines = page.partition(heading)[2].splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("|"))
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return pd.DataFrame(rows[2:], columns=rows[0])
+
+
+# --- the scores ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", HURRIED)
+def test_every_learner_gives_a_probability_for_every_test_row(name, county, tmp_path):
+    rival = hurried().get(name)
+    if rival is None:
+        pytest.skip(f"{rivals.rivals()[name].package} is not installed")
+    few = dataclasses.replace(
+        county,
+        X_train=county.X_train.iloc[:, :20],
+        X_test=county.X_test.iloc[:, :20],
+    )
+    (score,) = (
+        found for model, found in scores.all_scores(few, "county", {name: rival}, tmp_path).items() if model == name
+    )
+    assert score.risk.index.equals(county.X_test.index)
+    assert score.risk.between(0, 1).all()
+    assert score.risk.nunique() > 10
+
+
+def test_resumed_scores_equal_fresh_ones(county, scored, folder, tmp_path):
+    chosen = {name: hurried()[name] for name in scored if name != scores.RISKML}
+    half = tmp_path / "half"
+    shutil.copytree(folder, half)
+    kept = sorted(half.glob("*.npz"))
+    for path in kept[::2]:
+        path.unlink()
+    again = scores.all_scores(county, "county", chosen, half)
+    assert sorted(path.name for path in half.glob("*.npz")) == [path.name for path in kept]
+    for name, score in scored.items():
+        np.testing.assert_array_equal(again[name].risk, score.risk)
+
+
+def test_kept_scores_are_read_and_not_computed_again(county, scored, folder, monkeypatch):
+    def never(*_: object) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(scores, "_keep", never)
+    chosen = {name: hurried()[name] for name in scored if name != scores.RISKML}
+    scores.all_scores(county, "county", chosen, folder)
+    changed = dataclasses.replace(county, y_train=1 - county.y_train)
+    with pytest.raises(AssertionError, match="computed again"):
+        scores.all_scores(changed, "county", chosen, folder)
+
+
+def test_changed_code_of_the_model_changes_the_name_of_riskmls_scores_only(county, folder, scored, monkeypatch):
+    computed = []
+    monkeypatch.setattr(scores, "_riskml", lambda case: "other code")
+    keep = scores._keep
+    monkeypatch.setattr(scores, "_keep", lambda path, *rest: (computed.append(path.name), keep(path, *rest)))
+    chosen = {name: hurried()[name] for name in scored if name != scores.RISKML}
+    scores.all_scores(county, "county", chosen, folder)
+    assert [name.split(".")[1] for name in computed] == ["riskml"]
+
+
+def test_no_score_uses_a_test_outcome(county, scored, tmp_path):
+    mixed = np.random.default_rng(0).permutation(county.y_test.to_numpy())
+    assert (mixed != county.y_test.to_numpy()).any()
+    other = dataclasses.replace(county, y_test=pd.Series(mixed, index=county.y_test.index))
+    chosen = {name: hurried()[name] for name in scored if name != scores.RISKML}
+    for name, score in scores.all_scores(other, "county", chosen, tmp_path).items():
+        np.testing.assert_array_equal(score.risk, scored[name].risk)
+
+
+def test_a_hash_that_forgets_the_training_outcomes_would_be_caught(county, scored, folder, monkeypatch):
+    rows = scores._rows
+    monkeypatch.setattr(scores, "_rows", lambda case: rows(dataclasses.replace(case, y_train=county.y_train)))
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        test_kept_scores_are_read_and_not_computed_again(county, scored, folder, monkeypatch)
+
+
+def test_rows_held_out_to_tune_are_later_and_of_other_households(county):
+    household, dates = (county.X_train.index.get_level_values(level) for level in ("household_id", "as_of_date"))
+    judged = []
+    for fit, held in rivals.folds(county.X_train):
+        assert dates[held].min() > dates[fit].max()
+        assert not set(household[held]) & set(household[fit])
+        judged += held.tolist()
+    newest = rivals.newest_block(county.X_train)
+    assert newest is not None
+    assert newest.mean() >= 0.15
+    assert sorted(judged) == np.flatnonzero(newest).tolist()
+
+
+def test_where_all_rows_are_of_one_date_other_households_are_held_out(county):
+    one_date = county.X_train[county.X_train.index.get_level_values("as_of_date") == "2022-09-01"]
+    assert rivals.newest_block(one_date) is None
+    judged = [row for fit, held in rivals.folds(one_date) for row in held]
+    assert sorted(judged) == list(range(len(one_date)))
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_holds_every_model_and_the_true_risk(found, scored):
+    page = skill_page.page([found], n_draws=N_DRAWS)
+    assert list(table_after(page, "### county")["model"]) == [*scored, scores.TRUTH]
+
+
+def test_figures_are_those_of_scikit_learn(found, county, scored):
+    table = found.tables["all"].set_index(["model", "figure"])["value"]
+    for name in ("riskml", "logistic regression"):
+        risk = scored[name].risk
+        assert table[name, "auroc"] == pytest.approx(roc_auc_score(county.y_test, risk))
+        assert table[name, "average_precision"] == pytest.approx(average_precision_score(county.y_test, risk))
+        assert table[name, "brier"] == pytest.approx(brier_score_loss(county.y_test, risk.clip(1e-6, 1 - 1e-6)))
+        assert table[name, "log_loss"] == pytest.approx(log_loss(county.y_test, risk.clip(1e-6, 1 - 1e-6)))
+
+
+def test_a_positive_difference_says_that_riskml_is_better(found):
+    for figure, sign in (("average_precision", 1), ("recall@5%", 1), ("log_loss", -1)):
+        every = found.tables["all"]
+        own = every[every["figure"] == figure].set_index("model")
+        riskml = own.loc["riskml", "value"]
+        np.testing.assert_allclose(own["gain"], sign * (riskml - own["value"]), atol=1e-12)
+        known = own.dropna(subset="gain")
+        assert len(known)
+        assert (known["gain_lower"] <= known["gain_upper"]).all()
+
+
+def test_the_best_rival_is_the_best_and_never_riskml_or_the_truth(found):
+    table = skill_page.summary([found]).set_index("figure")
+    values = found.tables["all"].pivot(index="model", columns="figure", values="value").drop(["riskml", "true risk"])
+    assert table.loc["average_precision", "rival"] == values["average_precision"].idxmax()
+    assert table.loc["log_loss", "rival"] == values["log_loss"].idxmin()
+
+
+def test_a_log_loss_that_is_not_turned_round_would_be_caught(county, scored, monkeypatch):
+    monkeypatch.setattr(skill_page, "LESS_IS_BETTER", ())
+    wrong = skill_page.measured("county", county, scored, n_draws=N_DRAWS)
+    for check in (
+        test_a_positive_difference_says_that_riskml_is_better,
+        test_the_best_rival_is_the_best_and_never_riskml_or_the_truth,
+    ):
+        with pytest.raises(AssertionError):
+            check(wrong)
+
+
+def test_the_verdict_counts_intervals():
+    gains = {"a": (0.02, 0.01, 0.03), "b": (0.01, -0.01, 0.03), "c": (-0.01, -0.02, -0.005)}
+    rows = [
+        {"case": case, "group": "all", "figure": figure, "rival": "x", "gain": g, "gain_lower": low, "gain_upper": high}
+        for case, (g, low, high) in gains.items()
+        for figure in skill_page.JUDGED
+    ]
+    rows[1] |= {"gain": 0.001, "gain_lower": -0.001, "gain_upper": 0.003}  # case a in log loss: level
+    said = skill_page.verdict(pd.DataFrame(rows))
+    assert "average precision: at least as good on 2 of 3, strictly ahead on 1 of 3, the better figure on 2" in said
+    assert "log loss: at least as good on 2 of 3, strictly ahead on 0 of 3, the better figure on 2" in said
+    assert "both at once: at least as good on 2 of 3, strictly ahead on 0" in said
+
+
+def test_lead_times_are_those_counted_by_hand(found, county, lists):
+    n_dates = county.X_lists.index.get_level_values("as_of_date").nunique()
+    assert n_dates == cases.TESTED_MONTHS
+    ever = {}
+    first: dict[str, dict[str, pd.Timestamp]] = {}
+    for name, score in lists.items():
+        first[name] = {}
+        for day, risk in score.risk.groupby(level="as_of_date"):
+            # No two are equal at the end of a list here, so a list needs no lot but for its last, partial place.
+            for household in risk.droplevel("as_of_date").nlargest(int(skill_page.LISTED * len(risk))).index:
+                first[name].setdefault(household, day)
+        ever[name] = len(first[name])
+    returned = county.returned_on
+    for name, own in found.leads.iterrows():
+        hits = [household for household, day in returned.items() if first[name].get(household, day) < day]
+        assert own["returns"] == len(returned)
+        assert own["share_listed"] * len(returned) == pytest.approx(len(hits), abs=3)
+        assert own["ever_listed"] == pytest.approx(ever[name], abs=n_dates)
+
+
+def test_households_return_on_the_first_month_below_the_line(county):
+    months = county.X_lists.index.get_level_values("as_of_date").unique().sort_values()
+    days = [*months, months[-1] + pd.DateOffset(months=1)]
+    welfare = county.data.truth.welfare(days)
+    assert len(county.returned_on) > 0
+    for household, day in county.returned_on.items():
+        own = welfare.loc[household]
+        assert own[day] < 1
+        assert (own[own.index < day] >= 1).all()
+
+
+def test_the_picture_shows_every_rival_and_its_text_can_be_read(found, tmp_path):
+    skill_page.draw([found, found], tmp_path / "skill.svg")
+    text = (tmp_path / "skill.svg").read_text()
+    for name in found.seconds.index.drop("riskml"):
+        assert f">{name}<" in text
+    assert len(text) < 100_000
+    first = text
+    skill_page.draw([found, found], tmp_path / "skill.svg")
+    assert (tmp_path / "skill.svg").read_text() == first
+
+
+def test_malawi_is_measured_by_the_same_functions(real_data, tmp_path):
+    name = "Malawi, food consumption below 42, 2016"
+    made = cases.cases(real_data)
+    if name not in made:
+        pytest.skip(f"no malawi_ihps in {real_data}")
+    case = made[name]()
+    chosen = {model: hurried()[model] for model in ("income ranking", "logistic regression", "plain LightGBM")}
+    one = skill_page.measured(name, case, scores.all_scores(case, name, chosen, tmp_path), n_draws=N_DRAWS)
+    assert list(one.tables) == ["all", "at 1 to 1.5 lines"]
+    page = skill_page.page([one], n_draws=N_DRAWS, left_out={"EBM": "interpret-core is not installed"})
+    assert "Left out: EBM (interpret-core is not installed)." in page
+    assert list(table_after(page, f"### {name}")["model"]) == ["riskml", *chosen]

@@ -294,7 +294,7 @@ def test_json_of_another_structure_is_refused_even_under_a_right_hash(bundle, na
 
 def test_a_manifest_of_another_format_is_refused(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
-    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 3}))
     with pytest.raises(ModelRefused, match=r"manifest\.json"):
         load_model(sealed(bundle))
 

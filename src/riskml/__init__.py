@@ -32,6 +32,8 @@ _HOME = {
     "TemporalSplit": "features.split",
     "temporal_train_test_split": "features.split",
     "RiskClassifier": "model.classifier",
+    "recalibrate": "model.recalibration",
+    "shift_base_rate": "model.recalibration",
     "explain": "explanation.contributions",
     "Explanation": "explanation.contributions",
     "targeting_errors": "skill.metrics",

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, expit, logit
-from sklearn.isotonic import isotonic_regression
 
 FloatArray = NDArray[np.float64]
 
@@ -110,16 +109,21 @@ def venn_abers(
     step = np.unique((before * N_STEPS / information.sum()).astype(np.int64), return_inverse=True)[1]
     first = np.flatnonzero(np.diff(step)) + 1
     total, returns = np.bincount(step[place], weight), np.bincount(step[place], weight * y)
-    pairs = np.array([[_added(total, returns, i, outcome) for outcome in (0, 1)] for i in range(len(total))])
+    totals, sums = (np.concatenate([[0.0], np.cumsum(values)]) for values in (total, returns))
+    pairs = np.array([[_added(totals, sums, i, outcome) for outcome in (0, 1)] for i in range(len(total))])
     thresholds = (scores[first - 1] + scores[first]) / 2
     return VennAbers(
         tuple(thresholds.tolist()), tuple(pairs[:, 0].tolist()), tuple(pairs[:, 1].tolist()), design_effect
     )
 
 
-def _added(total: FloatArray, returns: FloatArray, step: int, outcome: int) -> float:
-    """Return the isotonic risk of a step once a household with an outcome has joined it."""
-    total, returns = total.copy(), returns.copy()
-    total[step] += 1
-    returns[step] += outcome
-    return float(isotonic_regression(returns / total, sample_weight=total, y_min=0, y_max=1)[step])
+def _added(totals: FloatArray, sums: FloatArray, step: int, outcome: int) -> float:
+    """Return the isotonic risk of a step once a household with an outcome has joined it.
+
+    The largest, over where a run of steps begins, of the smallest share, over where it ends, of runs that hold the
+    step (the max-min formula of isotonic regression).
+    """
+    upto, after = slice(step + 1), slice(step + 1, None)
+    returns = sums[after] - sums[upto, None] + outcome
+    share = returns / (totals[after] - totals[upto, None] + 1)
+    return float(np.clip(share.min(axis=1).max(), 0, 1))

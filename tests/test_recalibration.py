@@ -122,6 +122,8 @@ def test_features_of_another_population_are_refused_and_so_is_a_model_without_ca
         shifted_calibration(KNOWN, np.full(50, 3.0))
     with pytest.raises(ValueError, match="not calibrated"):
         shifted_calibration(Calibration(), np.zeros(5))
+    with pytest.raises(ValueError, match="older format"):
+        shifted_calibration(Calibration(source="forward_chained"), np.zeros(5))
 
 
 def test_a_recalibrated_model_has_the_same_order_and_exact_explanations_and_leaves_the_old_one_alone(model):

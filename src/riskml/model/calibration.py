@@ -55,7 +55,7 @@ class Calibration:
     reason : str
         Why not something better, ``""`` if nothing is better.
     base_rate : float
-        Share that returned among the rows the level was learned on.
+        Share that returned among the rows the level was learned on; 0 where it is not known.
     curve : VennAbers, optional
         What their outcomes say of each margin without the line; None where nothing was learned.
     """
@@ -68,7 +68,7 @@ class Calibration:
     level_sd: float = 0.0
     source: str = "none"
     reason: str = ""
-    base_rate: float = 0.5
+    base_rate: float = 0.0
     curve: VennAbers | None = None
 
     def log_odds(self, margin: FloatArray) -> FloatArray:

@@ -215,7 +215,8 @@ def shifted_calibration(known: Calibration, margin: FloatArray) -> Calibration:
     """
     if known.source == "none" or not 0 < known.base_rate < 1:
         raise ValueError(
-            "the model was not calibrated, so there is no base rate to correct; use outcomes, or train again"
+            "the model was not calibrated, or its bundle is of the older format, so there is no base rate to correct; "
+            "use outcomes, or train again"
         )
     z, start = known.log_odds(margin), logit(known.base_rate)
 

@@ -124,6 +124,8 @@ def test_recalibrate_writes_a_bundle_with_the_level_of_the_outcomes_known_by_the
     again = f"recalibrate {{}}/county --model {tmp_path} --out {tmp_path} --until 2023-12-01"
     assert riskml(work, again) == 1
     assert "is new to the model" in capsys.readouterr().err
+    assert riskml(work, again.replace("2023-12-01", "2022-12-01")) == 1
+    assert "is new to the model" in capsys.readouterr().err
     assert riskml(work, f"evaluate {{}}/county --model {tmp_path} --test-from {TEST_FROM}") == 1
     assert "learned from outcomes up to" in capsys.readouterr().err
 

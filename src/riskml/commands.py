@@ -308,7 +308,7 @@ def _newer_dates(
     learned, until = _learned_until(model), pd.Timestamp(arguments.until)
     dates = training_dates(data, horizon_months=horizon_months, every_months=arguments.every_months)
     known = [day for day in dates if day + pd.DateOffset(months=horizon_months) <= until]
-    newer = [day for day in known if day > max(learned, known[-1] - pd.DateOffset(months=12))]
+    newer = [day for day in known if day > learned]
     if not newer:
         raise ValueError(
             in_words(
@@ -318,7 +318,7 @@ def _newer_dates(
                 f"结果需要{horizon_months}个月。请给出更晚的 --until。",
             )
         )
-    return newer
+    return [day for day in newer if day > newer[-1] - pd.DateOffset(months=12)]
 
 
 def _written(data: Monitoring, folder: Path) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,12 +134,59 @@ def test_rows_without_dates_are_calibrated_on_folds_and_expect_no_drift():
 
 def test_intervals_hold_the_next_years_risk_as_often_as_they_say():
     # Levels walk by 0.3 a year, as the prior has it; the year after the last is what is asked.
-    inside, margin = [], np.array([-3.0, -2.0, 0.0])
+    inside, margin = {"line": [], "whole": []}, np.array([-3.0, -2.0, 0.0])
     for seed in range(120):
         steps = np.random.default_rng(seed).normal(0, 0.3, 5)
         levels = np.repeat(np.cumsum(steps), 4)
         found = learned(world(seed, levels=levels[:16], n_households=120))
         truth = expit(margin + levels[-1])
-        lower, upper = found.interval(margin, 0.8).T
-        inside.append((lower <= truth) & (truth <= upper))
-    assert 0.7 <= np.mean(inside) <= 0.95
+        for name, calibration in (("line", replace(found, curve=None)), ("whole", found)):
+            lower, upper = calibration.interval(margin, 0.8).T
+            inside[name].append((lower <= truth) & (truth <= upper))
+    assert 0.7 <= np.mean(inside["line"]) <= 0.95
+    # Without trust in the line the bounds of a few dozen returns are wide.
+    assert np.mean(inside["whole"]) >= 0.8
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_on_exchangeable_rows_the_interval_holds_the_risk_of_every_score_as_often_as_it_says(bent):
+    """Rows without dates, so that no level moves; bent: the log-odds are no line in the margin."""
+
+    def risk(margin):
+        return expit(np.where(margin > -2, 0.4 * margin - 1.2, margin) if bent else margin)
+
+    asked = np.linspace(-4, 0.5, 10)
+    inside = {"line": [], "whole": []}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        margin = rng.normal(-2.5, 1.3, 4000)
+        y = (rng.random(4000) < risk(margin)).astype(np.int64)
+        found = learned(Rows(margin[:, None], y, np.ones(4000)))
+        for name, calibration in (("line", replace(found, curve=None)), ("whole", found)):
+            lower, upper = calibration.interval(asked, 0.9).T
+            inside[name].append((lower <= risk(asked)) & (risk(asked) <= upper))
+    # 60 draws: two standard errors of a share of 0.9 are 0.08.
+    assert np.mean(inside["whole"], axis=0).min() >= 0.82
+    assert np.mean(inside["whole"]) >= 0.9
+    if bent:
+        # The planted fault: an interval that trusts the line.
+        assert np.mean(inside["line"]) < 0.7
+
+
+def test_shares_of_rows_of_like_score_lie_within_the_interval_of_households_on_many_dates():
+    # Households that keep their lot over four dates: four rows weigh as little more than one.
+    inside = []
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        margin, lot = (np.repeat(rng.normal(mean, sd, 1500), 4) for mean, sd in ((-2.0, 1.2), (0, 1.5)))
+        y = (rng.random(6000) < expit(margin + lot)).astype(np.int64)
+        half = np.arange(6000) < 3000
+        found = learned(Rows(margin[half, None], y[half], np.ones(3000), np.repeat(np.arange(750), 4)))
+        assert found.curve.design_effect > 1.3
+        many = rng.normal(-2.0, 1.2, 50_000)
+        returned = rng.random(50_000) < expit(many + rng.normal(0, 1.5, 50_000))
+        tenth = np.digitize(many, np.quantile(many, np.arange(0.1, 1, 0.1)))
+        lower, upper = (np.bincount(tenth, b) / np.bincount(tenth) for b in found.interval(many, 0.9).T)
+        share = np.bincount(tenth, returned) / np.bincount(tenth)
+        inside.append((lower <= share) & (share <= upper))
+    assert np.mean(inside) >= 0.9

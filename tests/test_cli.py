@@ -107,6 +107,39 @@ def test_a_plan_stays_within_the_budget_and_names_the_source_of_every_effect(wor
     assert (plan.loc[plan["measure"] != "", "effect_source"] == "assumption for the demonstration").all()
 
 
+def test_recalibrate_writes_a_bundle_with_the_level_of_the_outcomes_known_by_then(work, tmp_path, capsys):
+    command = f"recalibrate {{}}/county --model {{}}/models --out {tmp_path} --until 2023-12-01"
+    assert riskml(work, f"{command} --json") == 0
+    done = json.loads(capsys.readouterr().out)
+    # Trained on what was known in 2023-01, a horizon of a year: new are the as-of dates of 2022.
+    assert done["how"] == "new outcomes"
+    assert "2022-01-01" <= done["first_as_of_date"] <= done["last_as_of_date"] <= "2022-12-01"
+    new, old = (next(folder.glob("*/calibration.json")) for folder in (tmp_path, work / "models"))
+    assert json.loads(new.read_text())["intercept"] != json.loads(old.read_text())["intercept"]
+    assert (new.parent / "model.txt").read_bytes() == (old.parent / "model.txt").read_bytes()
+    card = (new.parent / "CARD.md").read_text(encoding="utf-8")
+    assert "## Recalibration" in card
+    assert "known by: 2023-12-01" in card
+    assert "## Data" in card
+    # What it has learned it cannot learn again, nor be judged on.
+    again = f"recalibrate {{}}/county --model {tmp_path} --out {tmp_path} --until 2023-12-01"
+    assert riskml(work, again) == 1
+    assert "is new to the model" in capsys.readouterr().err
+    assert riskml(work, again.replace("2023-12-01", "2022-12-01")) == 1
+    assert "is new to the model" in capsys.readouterr().err
+    assert riskml(work, f"evaluate {{}}/county --model {tmp_path} --test-from {TEST_FROM}") == 1
+    assert "learned from outcomes up to" in capsys.readouterr().err
+
+
+def test_recalibrate_without_outcomes_looks_at_the_features_of_the_day(work, tmp_path, capsys):
+    command = f"recalibrate {{}}/county --model {{}}/models --out {tmp_path} --until {AS_OF} --without-outcomes"
+    assert riskml(work, f"{command} --json") == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["how"] == "base rate from features"
+    assert done["last_as_of_date"] == AS_OF
+    assert done["slope"] == done["slope_before"]
+
+
 def test_evaluate_puts_model_and_rivals_in_one_table_and_agrees_with_train(work, capsys):
     assert riskml(work, f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM} --json") == 0
     figures = pd.DataFrame(json.loads(capsys.readouterr().out)["figures"])

@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import shutil
+from dataclasses import replace
 
 import lightgbm as lgb
 import numpy as np
@@ -19,6 +20,7 @@ from riskml.explanation.contributions import explain
 from riskml.findings import ModelRefused
 from riskml.model.booster_text import read_booster, write_booster
 from riskml.model.classifier import RiskClassifier
+from riskml.model.recalibration import shift_base_rate
 from riskml.model.store import FILES, check_fits, load_model, save_model
 from riskml.skill.metrics import evaluate
 
@@ -276,6 +278,12 @@ def test_trees_that_part_the_missing_from_the_rest_are_kept(fitted):
         ("calibration_json", pattern(r'"intercept": [-\d.]+', '"intercept": "0"')),
         ("calibration_json", swap('"centre"', '"center"')),
         ("calibration_json", lambda text: "[" * 100_000),
+        ("calibration_json", swap('"p0"', '"p2"')),
+        ("calibration_json", swap('"p1"', '"p0"')),
+        ("calibration_json", pattern(r'"design_effect": [\d.]+', '"design_effect": 0.5')),
+        ("calibration_json", pattern(r'"thresholds": \[\s+[-\d.]+', '"thresholds": [ 99')),
+        ("calibration_json", pattern(r'"thresholds": \[\s+[-\d.]+,', '"thresholds": [')),
+        ("calibration_json", pattern(r'"p1": \[\s+[-\d.e]+', '"p1": [ 1.5')),
         ("features_json", swap('"cause": "income"', '"cause": "laziness"')),
         ("features_json", swap('"direction": -1', '"direction": -2')),
         ("features_json", swap('"name": "jobs"', '"name": "welfare"')),
@@ -292,9 +300,28 @@ def test_json_of_another_structure_is_refused_even_under_a_right_hash(bundle, na
         load_model(sealed(bundle, **{name: change}))
 
 
+def test_a_bundle_of_the_format_before_gives_its_risks_and_the_interval_of_the_line(fitted, bundle):
+    model, X, _ = fitted
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    del manifest["recalibrations"]
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
+
+    def before(text):
+        return json.dumps(
+            {name: value for name, value in json.loads(text).items() if name not in ("base_rate", "curve")}
+        )
+
+    old = load_model(sealed(bundle, calibration_json=before))
+    pd.testing.assert_series_equal(old.predict_risk(X), model.predict_risk(X), check_exact=True)
+    line = replace(model.calibrator_, curve=None).interval(model._margin(X), 0.9)
+    np.testing.assert_array_equal(old.risk_interval(X).to_numpy(), line)
+    with pytest.raises(ValueError, match="older format"):
+        shift_base_rate(old, X)
+
+
 def test_a_manifest_of_another_format_is_refused(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
-    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 3}))
     with pytest.raises(ModelRefused, match=r"manifest\.json"):
         load_model(sealed(bundle))
 

@@ -264,6 +264,22 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     _seed(parser)
 
 
+def _recalibrate(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+    _model(parser, required=True)
+    parser.add_argument(
+        "--until", type=_date, required=True, metavar="DATE", help="use only what was known before this day"
+    )
+    parser.add_argument(
+        "--without-outcomes",
+        action="store_true",
+        help="move the level to the base rate that the features of that day speak for; right only where nothing but "
+        "the base rate has moved",
+    )
+    _every_months(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model bundles")
+
+
 def _score(parser: argparse.ArgumentParser) -> None:
     _data(parser)
     _model(parser, required=True)
@@ -437,6 +453,10 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "check": ("say what is odd in monitoring tables (data that must not be used are refused by every command)", _check),
     "train": ("learn the risk from monitoring tables and write a model bundle", _train),
     "evaluate": ("put a model and simple rivals in one table, out of time, with intervals", _evaluate),
+    "recalibrate": (
+        "bring a model's level of risk up to the newest outcomes, without learning new trees",
+        _recalibrate,
+    ),
     "score": ("write the watchlist of a date", _score),
     "plan": ("assign measures to a watchlist under a budget", _plan),
     "report": ("write a watchlist as one HTML file to read and print", _report),

@@ -21,6 +21,8 @@ from riskml.features.audit import audit_features
 from riskml.features.panel import backtest_sets, feature_table, training_dates, training_set
 from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
+from riskml.model.classifier import RiskClassifier
+from riskml.model.recalibration import last_learned, recalibrate, shift_base_rate
 from riskml.model.store import check_fits, load_model, save_model
 from riskml.output.missed import who_is_missed
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
@@ -133,8 +135,8 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
 def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Put a model and simple rivals in one table, on dates after all the model learned from."""
     data, model = read(arguments.data, tell), load_model(arguments.model)
-    learned = {"rule": "at_horizon", "net_of_assistance": False, **model.fit_summary_}
-    known = pd.Timestamp(learned["last_as_of_date"]) + pd.DateOffset(months=learned["horizon_months"])
+    outcome = _outcome_of(model)
+    known = _learned_until(model) + pd.DateOffset(months=outcome["horizon_months"])
     if pd.Timestamp(arguments.test_from) < known:
         raise ValueError(
             in_words(
@@ -147,7 +149,6 @@ def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
     if arguments.out is not None and not arguments.groups:
         raise ValueError(in_words("--out needs --groups COLUMN,...", "--out 需要同时给出 --groups COLUMN,..."))
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
-    outcome = {name: learned[name] for name in ("horizon_months", "rule", "net_of_assistance")}
     sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
     check_fits(model, sets[2])
     tell(in_words("comparing with the rivals", "正在与简单方法比较"))
@@ -168,6 +169,29 @@ def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
         values |= {"quota": arguments.quota, "groups": records(errors)}
         text = "\n".join([text, "", head, *errors[f"sentence_{spoken()}"]])
     return Answer(values, text)
+
+
+def recalibrated(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Write a model with its level and slope brought up to what was known on a day."""
+    data, model = read(arguments.data, tell).known_by(arguments.until), load_model(arguments.model)
+    if arguments.without_outcomes:
+        tell(in_words("computing features", "正在计算特征"))
+        new = shift_base_rate(model, features_on(data, model, arguments.until))
+    else:
+        tell(in_words("computing features and outcomes", "正在计算特征和结果"))
+        outcome = _outcome_of(model)
+        dates = _newer_dates(data, model, arguments, outcome["horizon_months"])
+        X, y = training_set(data, dates, **outcome)
+        check_fits(model, X)
+        new = recalibrate(model, X[list(model.feature_names_in_)], y)
+    done = new.fit_summary_["recalibrations"][-1]
+    done |= {"known_by": arguments.until}
+    bundle = save_model(new, arguments.out, data=model.card_.get("data"))
+    text = in_words(
+        f"{bundle}: level moved by {done['level_moved']:+.3f} in log-odds, slope {done['slope']:.3f}",
+        f"{bundle}：水平移动 {done['level_moved']:+.3f}（对数几率），斜率 {done['slope']:.3f}",
+    )
+    return Answer({"bundle": str(bundle), **done}, text)
 
 
 def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -257,6 +281,7 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "check": check,
     "train": train,
     "evaluate": evaluate,
+    "recalibrate": recalibrated,
     "score": score,
     "plan": plan,
     "report": report,
@@ -311,6 +336,45 @@ def _exact_reasons(
                 )
             )
     return change.reasons(data)
+
+
+def _outcome_of(model: RiskClassifier) -> dict[str, Any]:
+    """Return what the labels of a model mean."""
+    learned = {"rule": "at_horizon", "net_of_assistance": False, **model.fit_summary_}
+    return {name: learned[name] for name in ("horizon_months", "rule", "net_of_assistance")}
+
+
+def _learned_until(model: RiskClassifier) -> pd.Timestamp:
+    """Return the newest as-of date a model has learned the outcomes of."""
+    day = last_learned(model)
+    if day is None:
+        raise ValueError(
+            in_words(
+                "the model learned from rows without as-of dates, so nobody can say which outcomes are new to it",
+                "模型由没有评估日期的数据训练而成，无法判断哪些结果是新的",
+            )
+        )
+    return day
+
+
+def _newer_dates(
+    data: Monitoring, model: RiskClassifier, arguments: argparse.Namespace, horizon_months: int
+) -> list[pd.Timestamp]:
+    """Return the as-of dates of the newest twelve months whose outcome was known and is new to the model."""
+    learned, until = _learned_until(model), pd.Timestamp(arguments.until)
+    dates = training_dates(data, horizon_months=horizon_months, every_months=arguments.every_months)
+    known = [day for day in dates if day + pd.DateOffset(months=horizon_months) <= until]
+    newer = [day for day in known if day > learned]
+    if not newer:
+        raise ValueError(
+            in_words(
+                f"no outcome known on {until:%Y-%m-%d} is new to the model: it has learned from as-of dates up to "
+                f"{learned:%Y-%m-%d}, and an outcome takes {horizon_months} months. Give a later --until.",
+                f"{until:%Y-%m-%d}已知的结果中没有模型未学过的：模型已学习截至{learned:%Y-%m-%d}的评估日期，"
+                f"结果需要{horizon_months}个月。请给出更晚的 --until。",
+            )
+        )
+    return [day for day in newer if day > newer[-1] - pd.DateOffset(months=12)]
 
 
 def _written(data: Monitoring, folder: Path) -> Answer:

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, ndtri
+from scipy.special import expit, logit, ndtri
 from sklearn.model_selection import StratifiedKFold
 
 from riskml.features.split import TemporalSplit
+from riskml.model.venn_abers import VennAbers, venn_abers
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -42,15 +43,21 @@ class Calibration:
     slope, intercept : float
         Calibrated log-odds are ``slope * margin + intercept``.
     centre : float
-        Mean margin of the rows the level was learned on.
+        Mean margin of the rows the level was learned on, each by its information ``risk x (1 - risk)``: there an error
+        of the slope leaves the level alone.
     slope_se, level_se : float
-        Standard errors of the slope and of the level at ``centre`` (clustered by household).
+        Standard errors of the slope and of the level at ``centre`` (clustered by household; the prior counted).
     level_sd : float
         Standard deviation of the level from one horizon to the next; 0 where rows have no dates.
     source : str
-        Where the slope came from: ``forward_chained``, ``household_folds``, ``row_folds`` or ``none``.
+        Where the slope came from: ``forward_chained``, ``household_folds``, ``row_folds``, ``new_outcomes``,
+        ``none``.
     reason : str
         Why not something better, ``""`` if nothing is better.
+    base_rate : float
+        Share that returned among the rows the level was learned on; 0 where it is not known.
+    curve : VennAbers, optional
+        What their outcomes say of each margin without the line; None where nothing was learned.
     """
 
     slope: float = 1.0
@@ -61,19 +68,31 @@ class Calibration:
     level_sd: float = 0.0
     source: str = "none"
     reason: str = ""
+    base_rate: float = 0.0
+    curve: VennAbers | None = None
 
     def log_odds(self, margin: FloatArray) -> FloatArray:
         """Return the calibrated log-odds of margins."""
         return self.slope * margin + self.intercept
 
     def interval(self, margin: FloatArray, coverage: float) -> FloatArray:
-        """Return lower and upper risk, shape (n_rows, 2); NaN where nothing was learned of the calibration."""
+        """Return lower and upper risk, shape (n_rows, 2); NaN where nothing was learned of the calibration.
+
+        From the lower bound of two intervals to the upper: that of the line, right if risk is affine in the log-odds,
+        and that of the Venn-Abers steps, right if risk rises with the margin. Both count how far the level moves.
+        """
         if self.source == "none":
             return np.full((len(margin), 2), np.nan)
-        deviation = np.sqrt(self.level_se**2 + self.level_sd**2 + (self.slope_se * (margin - self.centre)) ** 2)
-        half = ndtri(0.5 + coverage / 2) * deviation
+        quantile, level_variance = ndtri(0.5 + coverage / 2), self.level_se**2 + self.level_sd**2
         z = self.log_odds(margin)
-        return expit(np.column_stack([z - half, z + half]))
+        half = quantile * np.sqrt(level_variance + (self.slope_se * (margin - self.centre)) ** 2)
+        lower, upper = z - half, z + half
+        if self.curve is not None:
+            low, centre, high = logit(self.curve.interval(margin, coverage)).T
+            half = quantile * np.sqrt(level_variance)
+            lower = np.minimum(lower, centre - np.hypot(centre - low, half))
+            upper = np.maximum(upper, centre + np.hypot(high - centre, half))
+        return expit(np.column_stack([lower, upper]))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values."""
@@ -120,7 +139,8 @@ def calibrate(rows: Rows, train: Trainer, *, horizon_months: int, seed: int) -> 
     outcome lay wholly before it, and every block has a level of its own, so that drift does not pass for boldness.
     Blocks whose past is under a quarter of the rows are left out, since a model of so few rows is bolder than the one
     in use. The level comes from margins of folds of households, on the as-of dates of the newest twelve months. Both
-    are posterior modes under the priors ``PRIOR_SLOPE_SD`` and ``PRIOR_LEVEL_SD``.
+    are posterior modes under the priors ``PRIOR_SLOPE_SD`` and ``PRIOR_LEVEL_SD``. The Venn-Abers steps of the interval
+    are those of the rows and margins of the level.
 
     Parameters
     ----------
@@ -198,11 +218,11 @@ def fit_affine(
     precision[1:] = 1e-6
     prior = np.zeros(design.shape[1])
     prior[0] = 1.0
-    found = _newton(design, y, weight, prior, precision)
+    found = posterior_mode(design, y, weight, prior, precision)
     return float(found[0]), found[1:]
 
 
-def _newton(
+def posterior_mode(
     design: FloatArray,
     y: FloatArray,
     weight: FloatArray,
@@ -291,8 +311,9 @@ def _slope_of(rows: Rows, scored: list[tuple[IntArray, IntArray, FloatArray]]) -
     p = expit(slope * margin + levels[number])
     information = weight * p * (1 - p)
     centred = margin - (np.bincount(number, information * margin) / np.bincount(number, information))[number]
-    score = _household_sums(rows, position, weight * (y - p) * centred)
-    error = np.sqrt(score @ score) / (information @ centred**2 + PRIOR_SLOPE_SD**-2)
+    score = household_sums(rows.household, position, weight * (y - p) * centred)
+    precision = PRIOR_SLOPE_SD**-2
+    error = np.sqrt(score @ score + precision) / (information @ centred**2 + precision)
     return float(np.clip(slope, *SLOPE_LIMITS)), float(error)
 
 
@@ -306,22 +327,30 @@ def _with_level(known: Calibration, rows: Rows, margin: FloatArray, horizon_mont
         newest = np.flatnonzero(rows.dates > rows.dates.max() - pd.DateOffset(months=12))
         sd = _level_sd(rows, z, overall, horizon_months)
     level, error = _level(rows, z, newest, overall, PRIOR_LEVEL_SD)
+    y, weight, p = rows.y[newest].astype(np.float64), rows.weight[newest], expit(z[newest] + level)
+    information = weight * p * (1 - p)
+    score = household_sums(rows.household, newest, weight * (y - p))
+    design_effect = max(1.0, float(score @ score / information.sum()))
     return replace(
         known,
         intercept=level,
         level_se=error,
         level_sd=sd,
-        centre=float(np.average(margin[newest], weights=rows.weight[newest])),
+        centre=float(np.average(margin[newest], weights=information)),
+        base_rate=float(np.average(y, weights=weight)),
+        curve=venn_abers(margin[newest], y, weight, p, design_effect=design_effect),
     )
 
 
 def _level(rows: Rows, z: FloatArray, part: IntArray, prior: float, prior_sd: float) -> tuple[float, float]:
     """Return the level at which a part's risks sum to its returns, drawn to a prior, and its standard error."""
     y, weight, precision = rows.y[part].astype(np.float64), rows.weight[part], prior_sd**-2
-    level = float(_newton(np.ones((len(part), 1)), y, weight, np.array([prior]), np.array([precision]), z[part])[0])
+    level = float(
+        posterior_mode(np.ones((len(part), 1)), y, weight, np.array([prior]), np.array([precision]), z[part])[0]
+    )
     p = expit(z[part] + level)
-    score = _household_sums(rows, part, weight * (y - p))
-    return level, float(np.sqrt(score @ score) / (weight @ (p * (1 - p)) + precision))
+    score = household_sums(rows.household, part, weight * (y - p))
+    return level, float(np.sqrt(score @ score + precision) / (weight @ (p * (1 - p)) + precision))
 
 
 def _level_sd(rows: Rows, z: FloatArray, overall: float, horizon_months: int) -> float:
@@ -338,5 +367,6 @@ def _level_sd(rows: Rows, z: FloatArray, overall: float, horizon_months: int) ->
     return float(np.sqrt((2 * PRIOR_LEVEL_SD**2 + moves @ moves) / (2 + len(moves))))
 
 
-def _household_sums(rows: Rows, part: IntArray, values: FloatArray) -> FloatArray:
-    return values if rows.household is None else np.bincount(rows.household[part], values).astype(np.float64)
+def household_sums(household: IntArray | None, part: IntArray, values: FloatArray) -> FloatArray:
+    """Return the sums by household of the values of some rows; the values where rows have no households."""
+    return values if household is None else np.bincount(household[part], values).astype(np.float64)

@@ -66,7 +66,7 @@ def model_card(
         "riskml": riskml.__version__,
         "training": model.fit_summary_,
         "settings": {name: value for name, value in model.get_params().items() if name != "dictionary"},
-        "calibration": model.calibrator_.as_dict(),
+        "calibration": {name: value for name, value in model.calibrator_.as_dict().items() if name != "curve"},
         "n_features": len(model.dictionary_),
         "tables_needed": sorted({table for table in model.dictionary_["table"] if table}),
         **{key: {"en": en, "zh": zh} for key, (en, zh) in _SAID.items()},
@@ -104,18 +104,33 @@ def card_text(card: Mapping[str, Any]) -> str:
     calibration = card["calibration"]
     source = calibration["source"].replace("_", " ") + (f" ({calibration['reason']})" if calibration["reason"] else "")
     lines = ["# Model card", "", card["intended_use"]["en"], "", f"Not for: {card['not_for']['en']}", ""]
-    lines += ["## Training", "", *(f"- {key.replace('_', ' ')}: {value}" for key, value in card["training"].items())]
+    lines += ["## Training", "", *_said(card["training"])]
     lines += [f"- features: {card['n_features']}, from the tables {', '.join(card['tables_needed'])}"]
     lines += [
         f"- calibration: slope {calibration['slope']:.3f}, intercept {calibration['intercept']:.3f}; {source}",
         "",
     ]
+    lines += _recalibration_lines(card["training"].get("recalibrations", []))
     lines += [*_data_lines(card.get("data")), *_figure_lines(card.get("figures"))]
     lines += ["## Limits", "", *(f"- {limit['en']}" for limit in card["limits"]), ""]
     lines += ["## 摘要", "", f"用途：{card['intended_use']['zh']}", "", f"不适用：{card['not_for']['zh']}", ""]
     assumed = card.get("data", {}).get("assumptions", [])
     lines += ["假设：", "", *(f"- {each['zh']}" for each in assumed), "", "局限：", ""] if assumed else []
     return "\n".join([*lines, *(f"- {limit['zh']}" for limit in card["limits"]), ""])
+
+
+def _said(values: Mapping[str, Any]) -> list[str]:
+    return [f"- {key.replace('_', ' ')}: {value}" for key, value in values.items() if key != "recalibrations"]
+
+
+def _recalibration_lines(steps: list[Mapping[str, Any]]) -> list[str]:
+    if not steps:
+        return []
+    lines = ["## Recalibration", "", "The trees are those of the training; slope and level of the risk are newer.", ""]
+    for step in steps:
+        numbers = {key: round(value, 4) if isinstance(value, float) else value for key, value in step.items()}
+        lines += ["- " + ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in numbers.items())]
+    return [*lines, ""]
 
 
 def _data_lines(data: Mapping[str, Any] | None) -> list[str]:

@@ -250,10 +250,11 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
     def risk_interval(self, X: pd.DataFrame, *, coverage: float = 0.9) -> pd.DataFrame:
         """Return how far the probability itself is known.
 
-        The interval is that of the calibration: how well its slope and level are known (households as clusters) and
-        how far the level moves from one horizon to the next. With ``coverage`` it holds the share of returns among
-        households of the same score in the coming horizon, as long as levels go on moving as they did. It says
-        nothing of one household's fate.
+        The interval holds that of the calibration's line (how well its slope and level are known, households as
+        clusters) and that of the outcomes without the line (:class:`riskml.model.venn_abers.VennAbers`); both count how
+        far the level moves from one horizon to the next. With at least ``coverage`` it holds the share of returns among
+        households of the same score in the coming horizon, as long as levels go on moving as they did. It always holds
+        the risk, and says nothing of one household's fate.
 
         Parameters
         ----------

@@ -30,12 +30,14 @@ from riskml.model.booster_text import read_booster, write_booster
 from riskml.model.calibration import Calibration
 from riskml.model.card import card_text, model_card
 from riskml.model.classifier import RiskClassifier
+from riskml.model.venn_abers import VennAbers
 
 if TYPE_CHECKING:
     from riskml.tables.monitoring import Monitoring
 
 FILES = ("model.txt", "calibration.json", "features.json", "card.json", "CARD.md")
-_FORMAT = 1
+#: Format 1 is read too: its calibration has no base rate and no Venn-Abers steps, and its intervals are as they were.
+_FORMAT, _READ = 2, (1, 2)
 
 
 def save_model(
@@ -85,6 +87,7 @@ def save_model(
         "format": _FORMAT,
         "riskml": riskml.__version__,
         "lightgbm": lgb.__version__,
+        "recalibrations": model.fit_summary_.get("recalibrations", []),
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "files": {name: hashlib.sha256(body).hexdigest() for name, body in encoded.items()},
     }
@@ -197,7 +200,7 @@ def _verified(bundle: Path) -> dict[str, bytes]:
     manifest = _parsed(bundle, bodies, "manifest.json")
     if (
         not isinstance(manifest, dict)
-        or manifest.get("format") != _FORMAT
+        or manifest.get("format") not in _READ
         or not isinstance(manifest.get("files"), dict)
     ):
         raise _refused(
@@ -232,17 +235,35 @@ def _structured(bundle: Path, name: str, build: Callable[[Any], Any], value: Any
 
 def _calibration(given: Any) -> Calibration:
     wanted = {field.name: field.type for field in fields(Calibration)}
-    if not isinstance(given, dict) or set(given) != set(wanted):
+    if not isinstance(given, dict) or set(given) not in (set(wanted), set(wanted) - {"base_rate", "curve"}):
         raise ValueError(f"expected exactly {', '.join(wanted)}")
-    for name, kind in wanted.items():
-        value = given[name]
+    for name, value in given.items():
+        kind = wanted[name]
         if kind == "str" and not isinstance(value, str):
             raise ValueError(f"{name} is not text")
         if kind == "float" and (type(value) not in (int, float) or not math.isfinite(value)):
             raise ValueError(f"{name} is not a finite number")
     if given["slope"] <= 0 or min(given["slope_se"], given["level_se"], given["level_sd"]) < 0:
         raise ValueError("slope must be positive, errors not negative")
-    return Calibration(**given)
+    return Calibration(**{**given, "curve": _curve(given.get("curve"))})
+
+
+def _curve(given: Any) -> VennAbers | None:
+    if given is None:
+        return None
+    if not isinstance(given, dict) or set(given) != {field.name for field in fields(VennAbers)}:
+        raise ValueError("curve is not of its structure")
+    columns = [given[name] for name in ("thresholds", "p0", "p1")]
+    numbers = [number for column in columns for number in column] + [given["design_effect"]]
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        raise ValueError("curve holds what is not a finite number")
+    thresholds, p0, p1 = (np.array(column, dtype=np.float64) for column in columns)
+    sizes = len(p0) == len(p1) == len(thresholds) + 1 and (np.diff(thresholds) > 0).all()
+    if not sizes or not ((p0 >= 0) & (p0 < p1) & (p1 <= 1)).all() or given["design_effect"] < 1:
+        raise ValueError(
+            "curve: thresholds must ascend, one fewer than the pairs; 0 <= p0 < p1 <= 1; design_effect >= 1"
+        )
+    return VennAbers(tuple(columns[0]), tuple(columns[1]), tuple(columns[2]), given["design_effect"])
 
 
 def _dictionary(given: Any) -> pd.DataFrame:

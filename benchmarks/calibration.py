@@ -1,0 +1,157 @@
+"""How far risks hold out of time, and what recalibration mends: ``python benchmarks/calibration.py [--write]``.
+
+One training a split; then, on each later as-of date, the risks
+
+* *as trained*;
+* *new outcomes*: :func:`riskml.recalibrate` with the outcomes known on that date of as-of dates the training had not,
+  the newest twelve months of them;
+* *base rate*: :func:`riskml.shift_base_rate`, from the features of the date alone.
+
+``error`` is log(observed / expected): +0.10 says that a tenth more returned than the risks add up to.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from cases import DATA
+from results import machine, markdown, publish
+
+from riskml import RiskClassifier, cohort, recalibrate, shift_base_rate, training_dates, training_set
+from riskml.datasets import load_eph, make_monitoring
+from riskml.skill.metrics import calibration_slope
+
+SEEDS = (1, 2, 3)
+N_HOUSEHOLDS, N_MONTHS, TRAINED_ON = 3000, 72, 36
+EPH_KNOWN_BY = pd.Timestamp("2018-07-01")
+WAYS = ("as trained", "new outcomes", "base rate")
+YEAR = pd.DateOffset(months=12)
+
+
+def main() -> None:
+    """Measure the splits and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
+    arguments = parser.parse_args()
+    held: list[list[str]] = [["data", "asked", "level moves", "level stays"]]
+    parts = ["## Calibration out of time", f"`python benchmarks/calibration.py`. {machine()}"]
+    parts += ["Error: log(observed / expected). Slope: of the outcomes on the log-odds of the risk.", _simulated(held)]
+    if (DATA / "eph").is_dir():
+        data = load_eph(DATA / "eph")
+        parts += [_eph(data, horizon_months, held) for horizon_months in (12, 3)]
+    said = (
+        "### Intervals\n\nHow many tenths of the households, by risk, have the share that returned (simulated: their "
+        "mean true risk) between the mean bounds of `risk_interval` at 0.9: with the movement of the level that the "
+        "interval counts, and with `level_sd` set to 0. Same dates: other households of the dates of the training, "
+        "whose rows are exchangeable with it."
+    )
+    publish("calibration", "\n\n".join([*parts, said, markdown(held)]), write=arguments.write)
+
+
+def _simulated(held: list[list[str]]) -> str:
+    head = ["seed", "risks", "slope", "error", "error in the true risk", "error by county"]
+    rows = [head]
+    for seed in SEEDS:
+        data = make_monitoring(N_HOUSEHOLDS, n_months=N_MONTHS, random_state=seed)
+        trained_on = data.truth.first_day + pd.DateOffset(months=TRAINED_ON)
+        dates = training_dates(data, horizon_months=12)
+        X, y = training_set(data, dates, horizon_months=12)
+        day = X.index.get_level_values("as_of_date")
+        past, asked = day + YEAR <= trained_on, dates[-4:]
+        model = RiskClassifier().fit(X[past], y[past])
+        risks = _risks(model, X, y, asked, horizon_months=12)
+        truth = data.truth.risk(dates, horizon_months=12)["risk"].loc[X.index]
+        county = cohort(data, dates)["area_id"].loc[X.index].str[:6]
+        later = day.isin(asked)
+        for way in WAYS:
+            risk = risks[way]
+            error = np.log(y[later].groupby(county).mean() / risk.groupby(county).mean())
+            rows.append(
+                [
+                    str(seed),
+                    way,
+                    f"{calibration_slope(y[later], risk)[0]:.2f}",
+                    f"{_error(y[later], risk):+.2f}",
+                    f"{_error(truth[later], risk):+.2f}",
+                    ", ".join(f"{value:+.2f}" for value in error),
+                ]
+            )
+        held.append([f"simulated, seed {seed}", "later dates", *_held(model, X[later], truth[later])])
+        held.append([f"simulated, seed {seed}", "same dates", *_held_alike(X[past], y[past], truth[past])])
+    return (
+        f"### Simulated counties\n\n{N_HOUSEHOLDS:,} households, a year ahead; learned from what was known after "
+        f"{TRAINED_ON} months, asked on the last four of {N_MONTHS} months' as-of dates, a quarter apart.\n\n"
+        + markdown(rows)
+    )
+
+
+def _eph(data, horizon_months: int, held: list[list[str]]) -> str:
+    quarters = [q.end_time.normalize() + pd.Timedelta(days=1) for q in pd.period_range("2016Q2", "2021Q4", freq="Q")]
+    X, y = training_set(data, quarters, horizon_months=horizon_months)
+    day = X.index.get_level_values("as_of_date")
+    past = day + pd.DateOffset(months=horizon_months) <= EPH_KNOWN_BY
+    model = RiskClassifier(horizon_months=horizon_months).fit(X[past], y[past])
+    asked = [d for d in quarters if d >= EPH_KNOWN_BY and (day == d).sum() > 500]
+    risks = _risks(model, X, y, asked, horizon_months=horizon_months)
+    rows = [["as-of date", "returned", *(f"error, {way}" for way in WAYS), *(f"slope, {way}" for way in WAYS[:2])]]
+    for d in asked:
+        own = y[day == d]
+        of_day = [risks[way].loc[own.index] for way in WAYS]
+        slopes = [f"{calibration_slope(own, risk)[0]:.2f}" for risk in of_day[:2]]
+        rows.append([f"{d:%Y-%m-%d}", f"{own.mean():.1%}", *(f"{_error(own, risk):+.2f}" for risk in of_day), *slopes])
+    sizes = [np.mean([abs(float(row[2 + i])) for row in rows[1:]]) for i in range(len(WAYS))]
+    rows.append(["mean size", "", *(f"{size:.2f}" for size in sizes), "", ""])
+    name = "a year ahead" if horizon_months == 12 else "a quarter ahead"
+    later = day.isin(asked)
+    held.append([f"EPH, {name}", "later dates", *_held(model, X[later], y[later])])
+    return (
+        f"### EPH, {name}\n\nLearned from what was known on {EPH_KNOWN_BY:%Y-%m-%d}: {past.sum():,} rows, "
+        f"{y[past].mean():.1%} returned.\n\n" + markdown(rows)
+    )
+
+
+def _risks(model: RiskClassifier, X: pd.DataFrame, y: pd.Series, asked: list, *, horizon_months: int) -> dict:
+    """Return the risks of the rows of the dates asked for, by way."""
+    day = X.index.get_level_values("as_of_date")
+    learned = pd.Timestamp(model.fit_summary_["last_as_of_date"])
+    found: dict[str, list[pd.Series]] = {way: [] for way in WAYS}
+    for d in asked:
+        newest = d - pd.DateOffset(months=horizon_months)
+        new = (day > max(learned, newest - YEAR)) & (day <= newest)
+        own = X[day == d]
+        models = (model, recalibrate(model, X[new], y[new]) if new.any() else model, shift_base_rate(model, own))
+        for way, each in zip(WAYS, models, strict=True):
+            found[way].append(each.predict_risk(own))
+    return {way: pd.concat(parts).sort_index() for way, parts in found.items()}
+
+
+def _error(y: pd.Series, risk: pd.Series) -> float:
+    return float(np.log(y.mean() / risk.mean()))
+
+
+def _held(model: RiskClassifier, X: pd.DataFrame, share: pd.Series) -> list[str]:
+    """Return of how many tenths the share lies within the mean bounds, with and without movement of the level."""
+    calibrator = model.calibrator_
+    said = []
+    for level_sd in (calibrator.level_sd, 0.0):
+        model.calibrator_ = replace(calibrator, level_sd=level_sd)
+        bounds = model.risk_interval(X)
+        tenth = (model.predict_risk(X).rank(method="first") * 10 / (len(X) + 1)).astype(int)
+        mean = bounds.assign(share=share).groupby(tenth).mean()
+        said.append(f"{mean['share'].between(mean['risk_lower'], mean['risk_upper']).sum()} of {len(mean)}")
+    model.calibrator_ = calibrator
+    return said
+
+
+def _held_alike(X: pd.DataFrame, y: pd.Series, share: pd.Series) -> list[str]:
+    """Return what :func:`_held` does for a model of a random half of the households, asked about the other."""
+    household = pd.factorize(X.index.get_level_values("household_id"))[0]
+    half = (np.random.default_rng(0).random(household.max() + 1) < 0.5)[household]
+    return _held(RiskClassifier().fit(X[half], y[half]), X[~half], share[~half])
+
+
+if __name__ == "__main__":
+    main()

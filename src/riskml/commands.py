@@ -17,6 +17,7 @@ from riskml.buckets.training import sampled, sampled_training_set, training_date
 from riskml.datasets import load_eph, load_malawi, make_monitoring
 from riskml.demo import tell_story
 from riskml.features.audit import audit_features
+from riskml.features.outcomes import learned_outcome, outcome_values
 from riskml.features.panel import backtest_sets, training_dates, training_set
 from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
@@ -24,12 +25,13 @@ from riskml.model.store import check_fits, load_model, save_model
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
 from riskml.planning.assist import match_assistance, plan_summary
 from riskml.planning.measures import read_measures
-from riskml.skill.backtest import compare, fit_model
+from riskml.skill.backtest import fit_model
 from riskml.steps import (
     N_CARDS,
     Answer,
     Tell,
     audit_lines,
+    compare_on,
     evidence_of,
     features_on,
     figures_text,
@@ -97,7 +99,7 @@ def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
 
 def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Fit a model, measure it where a test date is given, and write its bundle."""
-    outcome = {name: getattr(arguments, name) for name in ("horizon_months", "rule", "net_of_assistance")}
+    outcome = {name: getattr(arguments, name) for name in ("horizon_months", "rule", "net_of_assistance", "outcome")}
     if is_store(arguments.data):
         return _train_from_store(arguments, outcome, tell)
     data = read(arguments.data, tell)
@@ -111,13 +113,14 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     rows, weight = sampled(y, arguments.keep_nonreturns)
     X, y = X[rows], y[rows]
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
-    model = fit_model(data, X, y, outcome=outcome, sample_weight=weight, seed=arguments.seed)
+    learned = {**outcome, **outcome_values(data, arguments.outcome)}
+    model = fit_model(data, X, y, outcome=learned, sample_weight=weight, seed=arguments.seed)
     model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     figures = None
     if arguments.test_from is not None:
         model.fit_summary_["known_by"] = arguments.test_from
         tell(in_words("comparing with the rivals", "正在与简单方法比较"))
-        figures = compare(data, model, *sets, seed=arguments.seed)
+        figures = compare_on(data, model, sets, outcome=arguments.outcome, seed=arguments.seed)
     bundle = save_model(model, arguments.out, data=data, figures=figures)
     values = {
         "bundle": str(bundle),
@@ -143,10 +146,11 @@ def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
         )
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
     outcome = {name: learned[name] for name in ("horizon_months", "rule", "net_of_assistance")}
+    outcome["outcome"] = learned_outcome(learned)
     sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
     check_fits(model, sets[2])
     tell(in_words("comparing with the rivals", "正在与简单方法比较"))
-    figures = compare(data, model, *sets, seed=arguments.seed)
+    figures = compare_on(data, model, sets, outcome=outcome["outcome"], seed=arguments.seed)
     return Answer({"test_from": arguments.test_from, "figures": records(figures)}, figures_text(figures))
 
 
@@ -242,6 +246,13 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
 
 def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], tell: Tell) -> Answer:
     """Fit a model on the rows of a store and write its bundle; figures are those of `riskml evaluate` on a folder."""
+    if outcome["outcome"] != "welfare":
+        raise ValueError(
+            in_words(
+                f"a store trains on the outcome 'welfare' only, not '{outcome['outcome']}'; train on a folder",
+                f"数据仓只能按结果“welfare”训练，不能按“{outcome['outcome']}”；请用数据表文件夹训练",
+            )
+        )
     store = open_store(arguments.data)
     how: dict[str, Any] = {"known_by": arguments.test_from, "n_jobs": arguments.jobs}
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from riskml.buckets.store import is_store
 from riskml.explanation.contributions import explain
+from riskml.features.outcomes import Outcome, learned_outcome
 from riskml.features.panel import cohort, feature_table
+from riskml.features.split import as_of_dates_of
 from riskml.files import replacing
 from riskml.findings import language
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
 from riskml.output.report import write_report
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist
+from riskml.skill.backtest import MIN_AREAS, compare
+from riskml.skill.baselines import rivals
+from riskml.skill.metrics import evaluate
 from riskml.tables.monitoring import Monitoring
 from riskml.tables.reading import read_monitoring
 
@@ -57,8 +63,8 @@ def read(folder: Path, tell: Tell) -> Monitoring:
 
 
 def features_on(data: Monitoring, model: RiskClassifier, as_of_date: object) -> pd.DataFrame:
-    """Return the feature table of a date in the columns of the model; data without them are refused."""
-    X = feature_table(data, [as_of_date])
+    """Return the features of those at risk of the model's outcome, in its columns; data without them are refused."""
+    X = feature_table(data, [as_of_date], outcome=learned_outcome(model.fit_summary_))
     check_fits(model, X)
     if X.empty:
         raise nobody_at_risk(as_of_date)
@@ -69,8 +75,9 @@ def nobody_at_risk(as_of_date: object) -> ValueError:
     """Return the error that says there is nobody to score."""
     return ValueError(
         in_words(
-            f"no household is at risk on {as_of_date}: none was known by then with welfare at or above the line",
-            f"{as_of_date}没有监测范围内的住户：当时没有已知且收入不低于贫困线的住户",
+            f"no household is at risk on {as_of_date}: none was known by then that was not poor already "
+            "(where welfare decides: with welfare at or above the line)",
+            f"{as_of_date}没有监测范围内的住户：当时没有已知且尚未陷入该结果的住户（按收入判断时：收入已知且不低于贫困线）",
         )
     )
 
@@ -87,7 +94,8 @@ def ranked(
     )
     X, risk = X.iloc[order], risk.iloc[order]
     n = len(X) if n_explained is None else n_explained
-    areas = cohort(data, X.index.unique("as_of_date"))["area_id"].reindex(X.index).to_numpy()
+    at_risk = cohort(data, X.index.unique("as_of_date"), outcome=learned_outcome(model.fit_summary_))
+    areas = at_risk["area_id"].reindex(X.index).to_numpy()
     intervals = model.risk_interval(X)
     parts = []
     if n > 0:
@@ -103,6 +111,23 @@ def without_reasons(listed: pd.DataFrame) -> pd.DataFrame:
     kept = [name for name in WATCHLIST_COLUMNS if not name.startswith(_WHY) and name in listed]
     said = (name for name in WATCHLIST_COLUMNS if name.startswith(_SAID))
     return listed[kept].reindex(columns=WATCHLIST_COLUMNS).assign(**dict.fromkeys(said, ""))
+
+
+def compare_on(
+    data: Monitoring, model: RiskClassifier, sets: Sequence[Any], *, outcome: Outcome, seed: int
+) -> pd.DataFrame:
+    """Put model and rivals in one table as :func:`riskml.skill.backtest.compare` does, on the cohort of the outcome."""
+    if outcome == "welfare":
+        return compare(data, model, *sets, seed=seed)
+    X_train, y_train, X_test, y_test = sets
+    scores = {"riskml": model.predict_risk(X_test[list(model.feature_names_in_)])}
+    for name, rival in rivals().items():
+        scores[name] = rival.fit(X_train, y_train).predict_risk(X_test)
+    people = cohort(data, as_of_dates_of(X_test).unique(), outcome=outcome).loc[X_test.index]
+    many = people["area_id"].nunique() >= MIN_AREAS
+    clusters = people["area_id"] if many else X_test.index.get_level_values("household_id")
+    weight = people["weight"].to_numpy()
+    return evaluate(scores, y_test, sample_weight=weight, clusters=np.asarray(clusters), random_state=seed)
 
 
 def write_html(

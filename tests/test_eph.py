@@ -12,7 +12,8 @@ import pytest
 
 from riskml.datasets import load_eph
 from riskml.datasets.eph_files import KEY
-from riskml.features.panel import cohort, feature_table, outcome_labels
+from riskml.features.outcomes import outcome_labels
+from riskml.features.panel import cohort, feature_table
 from riskml.findings import DataRefused, message
 from riskml.tables.lines import household_units, welfare_records
 from riskml.tables.monitoring import Monitoring

@@ -72,9 +72,11 @@ FAULTS = {
     "neighbours are those of the place they move to later": ("features.records", 'codes, _ = pd.factorize(versions["area_id"], sort=True)', 'codes, _ = pd.factorize(data.area_of(versions["household_id"]), sort=True)'),
     "welfare of long ago passes for today's": ("features.windows", "if date[newest] < oldest[as_of[row]] or date[record]", "if date[record]"),
     "households that have left are still at risk": ("features.panel", "there &= left >= windows.days(dates)[as_of]", "there &= left < windows.NEVER + 1.0"),
-    "the label looks back before the as-of date": ("features.panel", "else start[row], as_of_day[row])", "else start[row] - 400, as_of_day[row] - 400)"),
-    "the label's horizon begins a year early": ("features.panel", "end = as_of + pd.DateOffset(months=horizon_months)", "end = as_of"),
-    "the label holds the first versions of outcomes": ("features.panel", 'frame = frame[frame["superseded_on"].isna()]', 'frame = frame.drop_duplicates(["household_id", "date"])'),
+    "the label looks back before the as-of date": ("features.outcomes", "else start[row], as_of_day[row])", "else start[row] - 400, as_of_day[row] - 400)"),
+    "the label's horizon begins a year early": ("features.outcomes", "return household, as_of, as_of + pd.DateOffset(months=horizon_months)", "return household, as_of, as_of"),
+    "the label holds the first versions of outcomes": ("features.outcomes", 'frame = frame[frame["superseded_on"].isna()]', 'frame = frame.drop_duplicates(["household_id", "date"])'),
+    "a household seen for half of the horizon counts as safe": ("features.outcomes", "np.where((below == 0) & ~enough, np.nan, below)", "below"),
+    "months that two records share count twice": ("features.outcomes", "min(date[newest] + 1, reached)", "date[newest] + 31"),
     "a backtest trains on what was learned after it began": ("features.panel", "past = data.known_by(start)", "past = data"),
     "the latest snapshot is joined whenever it was known": ("features.windows", "if date[record] < day and _visible(known[record], superseded[record], day):", "if superseded[record] == NEVER:"),
     "the window reaches into that of the label": ("features.records", "rows = household, as_of, windows.days(as_of_dates)", "rows = household, as_of, windows.days(as_of_dates + pd.DateOffset(months=3))"),
@@ -168,10 +170,13 @@ def _reference_value(feature: Feature, household: str, day: pd.Timestamp) -> flo
 
 def _labels_as_reference(data: rk.Monitoring) -> bool:
     for horizon in (3, 12):
-        y = pd.concat([labels_on(data, day, horizon) for day in DATES])
-        expected = [reference.label(told(), household, day, horizon=horizon) for household, day in y.index]
-        if not np.array_equal(y, expected, equal_nan=True):
-            return False
+        for rule in ("at_horizon", "any"):
+            y = pd.concat([labels_on(data, day, horizon, rule) for day in DATES])
+            expected = [
+                reference.label(told(), household, day, horizon=horizon, rule=rule) for household, day in y.index
+            ]
+            if not np.array_equal(y, expected, equal_nan=True):
+                return False
     return True
 
 

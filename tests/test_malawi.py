@@ -10,7 +10,8 @@ import pytest
 
 from riskml.datasets import load_malawi
 from riskml.features.dictionary import feature_dictionary
-from riskml.features.panel import cohort, feature_table, outcome_labels
+from riskml.features.outcomes import outcome_labels
+from riskml.features.panel import cohort, feature_table
 from riskml.findings import DataRefused
 from riskml.tables.lines import welfare_records
 from riskml.tables.monitoring import Monitoring

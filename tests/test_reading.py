@@ -389,4 +389,4 @@ def test_the_settings_of_the_data_contract_page_are_settings(tmp_path: Path) -> 
     page = (EXAMPLE.parent / "data-contract.md").read_text(encoding="utf-8")
     shown = page.partition("```toml\n")[2].partition("```")[0]
     settings = read_settings(with_settings(tmp_path, shown))
-    assert set(settings) == {"extract_on", "assumptions", "welfare", "tables", "features"}
+    assert set(settings) == {"extract_on", "assumptions", "welfare", "tables", "features", "outcomes"}

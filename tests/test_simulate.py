@@ -12,7 +12,8 @@ from riskml.datasets.law import BURN_IN, CONSTANTS, HAZARDS, MEASURES, Rules, di
 from riskml.datasets.month import step
 from riskml.datasets.office import CORRECTED, DELAYS, WITHDRAWN, line_amount
 from riskml.datasets.truth import SHOCK_CAUSES
-from riskml.features.panel import cohort, outcome_labels
+from riskml.features.outcomes import outcome_labels
+from riskml.features.panel import cohort
 from riskml.tables.contract import TABLES
 from riskml.tables.monitoring import Monitoring
 

@@ -211,7 +211,16 @@ def _train(parser: argparse.ArgumentParser) -> None:
         metavar="DATE",
         help="learn only from what was known on this day and measure on later dates; without it, learn from everything",
     )
-    parser.add_argument("--rule", choices=("at_horizon", "any"), default="at_horizon", help="what counts as a return")
+    parser.add_argument(
+        "--outcome",
+        choices=("welfare", "status", "deprivation"),
+        default="welfare",
+        help="what decides: welfare below the line (default), the table of official status, or deprivation in several "
+        "dimensions",
+    )
+    parser.add_argument(
+        "--rule", choices=("at_horizon", "any"), default="at_horizon", help="when it counts as a return"
+    )
     parser.add_argument("--net-of-assistance", action="store_true", help="judge on income without public transfers")
     _every_months(parser)
     parser.add_argument(

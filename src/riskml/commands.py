@@ -18,6 +18,7 @@ from riskml.datasets import load_eph, load_malawi, make_monitoring
 from riskml.demo import tell_story
 from riskml.explanation.change import explain_change
 from riskml.features.audit import audit_features
+from riskml.features.outcomes import learned_outcome, outcome_values
 from riskml.features.panel import backtest_sets, feature_table, training_dates, training_set
 from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
@@ -102,7 +103,7 @@ def check(arguments: argparse.Namespace, tell: Tell) -> Answer:
 
 def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Fit a model, measure it where a test date is given, and write its bundle."""
-    outcome = {name: getattr(arguments, name) for name in ("horizon_months", "rule", "net_of_assistance")}
+    outcome = {name: getattr(arguments, name) for name in ("horizon_months", "rule", "net_of_assistance", "outcome")}
     if is_store(arguments.data):
         return _train_from_store(arguments, outcome, tell)
     data = read(arguments.data, tell)
@@ -116,7 +117,9 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     rows, weight = sampled(y, arguments.keep_nonreturns)
     X, y = X[rows], y[rows]
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
-    model = fit_model(data, X, y, outcome=outcome, sample_weight=weight, n_trials=arguments.tune, seed=arguments.seed)
+    learned = {**outcome, **outcome_values(data, arguments.outcome)}
+    how: dict[str, Any] = {"n_trials": arguments.tune, "seed": arguments.seed}
+    model = fit_model(data, X, y, outcome=learned, sample_weight=weight, **how)
     model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     figures = None
     if arguments.test_from is not None:
@@ -291,6 +294,13 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
 
 def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], tell: Tell) -> Answer:
     """Fit a model on the rows of a store and write its bundle; figures are those of `riskml evaluate` on a folder."""
+    if outcome["outcome"] != "welfare":
+        raise ValueError(
+            in_words(
+                f"a store trains on the outcome 'welfare' only, not '{outcome['outcome']}'; train on a folder",
+                f"数据仓只能按结果“welfare”训练，不能按“{outcome['outcome']}”；请用数据表文件夹训练",
+            )
+        )
     store = open_store(arguments.data)
     how: dict[str, Any] = {"known_by": arguments.test_from, "n_jobs": arguments.jobs}
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
@@ -318,7 +328,7 @@ def _exact_reasons(
     listed = pd.concat([table[table["rank"] <= (arguments.top or len(table))] for table in (previous, current)])
     tables = []
     for table, used in ((previous, before), (current, model)):
-        X = feature_table(data, table["as_of_date"].unique())
+        X = feature_table(data, table["as_of_date"].unique(), outcome=learned_outcome(used.fit_summary_))
         check_fits(used, X)
         tables.append(X[X.index.get_level_values(0).isin(listed["household_id"])])
     change = explain_change(model, *tables, data=data, model_before=before)
@@ -341,7 +351,8 @@ def _exact_reasons(
 def _outcome_of(model: RiskClassifier) -> dict[str, Any]:
     """Return what the labels of a model mean."""
     learned = {"rule": "at_horizon", "net_of_assistance": False, **model.fit_summary_}
-    return {name: learned[name] for name in ("horizon_months", "rule", "net_of_assistance")}
+    outcome = {name: learned[name] for name in ("horizon_months", "rule", "net_of_assistance")}
+    return {**outcome, "outcome": learned_outcome(learned)}
 
 
 def _learned_until(model: RiskClassifier) -> pd.Timestamp:

@@ -30,7 +30,7 @@ from riskml.steps import (
 from riskml.tables.monitoring import Monitoring
 from riskml.tables.reading import write_monitoring
 
-OUTCOME: dict[str, Any] = {"horizon_months": 12, "rule": "at_horizon", "net_of_assistance": False}
+OUTCOME: dict[str, Any] = {"horizon_months": 12, "rule": "at_horizon", "net_of_assistance": False, "outcome": "welfare"}
 #: Months from the first test date to the last record: a quarter of test dates and the year of their outcomes.
 TESTED_MONTHS = 15
 #: Share of the households at risk that can be visited, and money for each household visited.

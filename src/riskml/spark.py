@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from riskml.buckets.scoring import part_schema, score_data
+from riskml.buckets.scoring import part_schema, require_welfare, score_data
 from riskml.buckets.store import SHARED, bucket_of, first_areas_of, with_disasters_of_areas
 from riskml.findings import DataRefused, Finding
 from riskml.model.classifier import RiskClassifier
@@ -96,6 +96,8 @@ def score(
         If a table or column is missing, or an id is no string. All else that is refused is found bucket by bucket
         where the result is used: Spark then raises ``PythonException`` with the same words, and the counts are those of
         one bucket.
+    ModelRefused
+        If the model learned another outcome than welfare.
 
     Examples
     --------
@@ -103,6 +105,7 @@ def score(
     >>> listed = rk.spark.score(tables, rk.load_model("models/nation"), "2024-12-01")  # doctest: +SKIP
     >>> listed.orderBy(listed["risk"].desc(), "household_id").limit(50_000).write.parquet("watchlist")  # doctest: +SKIP
     """
+    require_welfare(model)
     findings = _findings(tables)
     if findings:
         raise DataRefused(findings)

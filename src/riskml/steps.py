@@ -12,6 +12,7 @@ import pandas as pd
 
 from riskml.buckets.store import is_store
 from riskml.explanation.contributions import explain
+from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import cohort, feature_table
 from riskml.files import replacing
 from riskml.findings import language
@@ -62,8 +63,8 @@ def read(folder: Path, tell: Tell) -> Monitoring:
 
 
 def features_on(data: Monitoring, model: RiskClassifier, as_of_date: object) -> pd.DataFrame:
-    """Return the feature table of a date in the columns of the model; data without them are refused."""
-    X = feature_table(data, [as_of_date])
+    """Return the features of those at risk of the model's outcome, in its columns; data without them are refused."""
+    X = feature_table(data, [as_of_date], outcome=learned_outcome(model.fit_summary_))
     check_fits(model, X)
     if X.empty:
         raise nobody_at_risk(as_of_date)
@@ -74,8 +75,9 @@ def nobody_at_risk(as_of_date: object) -> ValueError:
     """Return the error that says there is nobody to score."""
     return ValueError(
         in_words(
-            f"no household is at risk on {as_of_date}: none was known by then with welfare at or above the line",
-            f"{as_of_date}没有监测范围内的住户：当时没有已知且收入不低于贫困线的住户",
+            f"no household is at risk on {as_of_date}: none was known by then that was not poor already "
+            "(where welfare decides: with welfare at or above the line)",
+            f"{as_of_date}没有监测范围内的住户：当时没有已知且尚未陷入该结果的住户（按收入判断时：收入已知且不低于贫困线）",
         )
     )
 
@@ -92,7 +94,8 @@ def ranked(
     )
     X, risk = X.iloc[order], risk.iloc[order]
     n = len(X) if n_explained is None else n_explained
-    areas = cohort(data, X.index.unique("as_of_date"))["area_id"].reindex(X.index).to_numpy()
+    at_risk = cohort(data, X.index.unique("as_of_date"), outcome=learned_outcome(model.fit_summary_))
+    areas = at_risk["area_id"].reindex(X.index).to_numpy()
     intervals = model.risk_interval(X)
     parts = []
     if n > 0:

@@ -103,6 +103,7 @@ def import_tables(
         "notes": source.settings.get("notes", []),
     }
     settings["welfare"].setdefault("max_age_months", settings["welfare"]["months"])
+    settings["welfare"].setdefault("least_covered", 0.75)
     given = source.settings.get("extract_on")
     shutil.rmtree(making, ignore_errors=True)
     with _removed_on_failure([making]):

@@ -20,6 +20,7 @@ import riskml
 from riskml.buckets.store import Store, bucket_of, flush_to_disk, read_bucket
 from riskml.features.panel import cohort, feature_table
 from riskml.files import TEXT_PREFIXES, replacing, write_pieces
+from riskml.findings import ModelRefused
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
 from riskml.output.watchlists import WATCHLIST_COLUMNS
@@ -79,10 +80,11 @@ def score_store(
     DataRefused
         If a file of the store is not what was written.
     ModelRefused
-        If the store lacks what the model was trained on.
+        If the store lacks what the model was trained on, or the model learned another outcome than welfare.
     ValueError
         If nobody is at risk on the date.
     """
+    require_welfare(model)
     asked = {"as_of_date": as_of_date, "n_listed": n_listed, "n_explained": n_explained}
     place = out.with_name(f"{out.name}.parts")
     parts_folder = place / _identity(store, model, asked)
@@ -107,6 +109,24 @@ def score_store(
     flush_to_disk(out.parent)
     shutil.rmtree(place, ignore_errors=True)
     return n_cohort, n_written
+
+
+def require_welfare(model: RiskClassifier) -> None:
+    """Refuse a model of another outcome than welfare: its cohort is not computed bucket by bucket.
+
+    Raises
+    ------
+    ModelRefused
+        If it learned another outcome.
+    """
+    learned = model.fit_summary_.get("outcome", "welfare")
+    if learned != "welfare":
+        raise ModelRefused(
+            in_words(
+                f"the model learned the outcome '{learned}'; a store is scored for 'welfare' only. Score a folder",
+                f"模型学习的结果是“{learned}”，数据仓只能按“welfare”评分；请用数据表文件夹评分",
+            )
+        )
 
 
 def score_bucket(

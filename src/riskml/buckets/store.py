@@ -205,6 +205,7 @@ def read_bucket(store: Store, bucket: int) -> Monitoring:
         tables,
         welfare_months=settings["welfare"]["months"],
         max_age_months=settings["welfare"]["max_age_months"],
+        least_covered=settings["welfare"].get("least_covered", 0.75),
         extract_on=store.manifest["extract_on"],
         features=store.features,
         notes=tuple(settings["notes"]),

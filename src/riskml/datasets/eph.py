@@ -68,7 +68,8 @@ def load_eph(folder: str | Path) -> Monitoring:
     Returns
     -------
     Monitoring
-        Judged on one month's income (``welfare_months=1``, ``max_age_months=1``). ``household_id`` is
+        Judged on one month's income (``welfare_months=1``, ``max_age_months=1``, ``least_covered`` two months of
+        twelve). ``household_id`` is
         ``CODUSU-NRO_HOGAR``, ``area_id`` region and agglomeration (two digits each). Tables:
 
         - ``incomes``: pesos of one month, a row for each visit whose income was answered (``PONDIH`` above 0); a
@@ -114,6 +115,7 @@ def load_eph(folder: str | Path) -> Monitoring:
         tables,
         welfare_months=1,
         max_age_months=1,
+        least_covered=2 / 12,  # the rotation meets a household twice in the year ahead, for a month's income each
         assumptions=(_ASSUMED_KNOWN,),
         features=eph_traits.features(),
         notes=notes,

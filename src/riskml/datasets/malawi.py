@@ -129,7 +129,8 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
     Returns
     -------
     Monitoring
-        Judged on one score (``welfare_months=1``, ``max_age_months=1``). ``area_id`` is stratum (one digit) and
+        Judged on one score (``welfare_months=1``, ``max_age_months=1``, ``least_covered`` one month of 36). ``area_id``
+        is stratum (one digit) and
         enumeration area (eight). Tables: ``households``, ``welfare``, ``disasters`` (drought and flood of the season
         of the wave and drought of the season before, by household), ``assistance`` (safety nets, open until a wave
         that does not report them), ``traits`` (the rest, each with a declared feature) and ``lines``. Columns of the
@@ -184,6 +185,7 @@ def load_malawi(folder: str | Path, *, line: float = 42.0) -> Monitoring:
         tables,
         welfare_months=1,
         max_age_months=1,
+        least_covered=1 / 36,  # one visit in three years
         assumptions=(_ASSUMED_KNOWN,),
         features=_features(),
         notes=(note,),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import NDArray
 
 from riskml.features import windows
 from riskml.features.declarations import Declaration
+from riskml.features.outcomes import Outcome, Rule, already, outcome_labels, outcome_of
 from riskml.features.records import available, compute, household_version, welfare_on
 from riskml.features.standard import STANDARD
 from riskml.tables.history import require_history
@@ -20,14 +20,13 @@ from riskml.tables.lines import welfare_records
 if TYPE_CHECKING:
     from riskml.tables.monitoring import Monitoring
 
-Rule = Literal["at_horizon", "any"]
 
-
-def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
+def cohort(data: Monitoring, as_of_dates: Iterable[object], *, outcome: Outcome = "welfare") -> pd.DataFrame:
     """Return the households at risk on each date, with their area and welfare.
 
-    A household is at risk when it was registered before the date, had not left, and its welfare (see
-    :func:`riskml.features.records.welfare_on`) was not below the line.
+    A household is at risk when it was registered before the date, had not left, and was not yet in the state that the
+    outcome names: its welfare (see :func:`riskml.features.records.welfare_on`) was known and not below the line; or it
+    was in none of the official categories; or its deprivation score was known and below the cut-off.
 
     Parameters
     ----------
@@ -35,23 +34,24 @@ def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
         The tables.
     as_of_dates : iterable of dates
         The days the question is asked.
+    outcome : {"welfare", "status", "deprivation"}, OfficialStatus or Deprivation, default "welfare"
+        What decides: see :func:`riskml.outcome_labels`.
 
     Returns
     -------
     DataFrame
-        Indexed by ``(household_id, as_of_date)``, sorted: ``area_id``, ``welfare`` (lines), ``weight`` (survey
-        weight, 1 where
-        there is none).
+        Indexed by ``(household_id, as_of_date)``, sorted: ``area_id``, ``welfare`` (lines; NaN where not known),
+        ``weight`` (survey weight, 1 where there is none).
 
     Raises
     ------
     ValueError
         If there is no as-of date.
     DataRefused
-        If a table is overwritten in place and a date is not after its extract.
+        If a table is overwritten in place and a date is not after its extract, or the data lack what the outcome needs.
     """
     dates = _dates(data, as_of_dates)
-    household, as_of, version, welfare = _at_risk(data, dates)
+    household, as_of, version, welfare = _at_risk(data, dates, outcome)
     versions = data.versions("households")
     weight = versions["weight"].to_numpy(dtype=np.float64)[version] if "weight" in versions else np.ones(len(version))
     details = {"area_id": versions["area_id"].to_numpy()[version], "welfare": welfare, "weight": weight}
@@ -59,7 +59,11 @@ def cohort(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DataFrame:
 
 
 def feature_table(
-    data: Monitoring, as_of_dates: Iterable[object], *, features: Sequence[Declaration] = STANDARD
+    data: Monitoring,
+    as_of_dates: Iterable[object],
+    *,
+    features: Sequence[Declaration] = STANDARD,
+    outcome: Outcome = "welfare",
 ) -> pd.DataFrame:
     """Return the features of the households at risk on each date, from what was known then.
 
@@ -73,6 +77,8 @@ def feature_table(
         The days the question is asked.
     features : sequence of declarations, optional
         Default: :data:`riskml.STANDARD`. The data's own declared features are added.
+    outcome : {"welfare", "status", "deprivation"}, OfficialStatus or Deprivation, default "welfare"
+        Who is at risk: see :func:`cohort`.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def feature_table(
     ValueError
         If there is no as-of date, or two features have the same name.
     DataRefused
-        If a table is overwritten in place and a date is not after its extract.
+        If a table is overwritten in place and a date is not after its extract, or the data lack what the outcome needs.
 
     Examples
     --------
@@ -97,7 +103,7 @@ def feature_table(
     """
     dates = _dates(data, as_of_dates)
     columns = available(data, (*features, *data.features))
-    household, as_of, _, _ = _at_risk(data, dates)
+    household, as_of, _, _ = _at_risk(data, dates, outcome)
     values = compute(data, columns, household, as_of, dates)
     return pd.DataFrame(
         values, index=_index(data, household, as_of, dates), columns=[c.name for c in columns], copy=False
@@ -142,92 +148,6 @@ def features_of(
     return pd.DataFrame(values, index=household_ids, columns=[column.name for column in columns])
 
 
-def outcome_labels(
-    data: Monitoring,
-    index: pd.MultiIndex,
-    *,
-    horizon_months: int,
-    rule: Rule = "at_horizon",
-    net_of_assistance: bool = False,
-) -> pd.Series:
-    """Return whether each household fell below the line: 1, 0, or NaN where that was not observed.
-
-    Only welfare records dated on or after the as-of date count, in their newest version. With
-    ``h`` the day ``horizon_months`` later and ``w`` the smaller of ``data.welfare_months`` and ``horizon_months``:
-    ``"at_horizon"`` judges the mean welfare (weighted by months) of the records dated from ``w`` months before ``h``
-    up to the day before ``h``;
-    ``"any"`` judges the same for every end of a record inside the horizon and asks whether one of them is below the
-    line.
-    A judgement needs records that cover at least half of ``w``, the newest of them within the second half
-    before the judging day (``at_horizon``).
-
-    Parameters
-    ----------
-    data : Monitoring
-        The tables; for a backtest ``data.known_by(...)``, so that no outcome counts before it was known.
-    index : MultiIndex
-        ``(household_id, as_of_date)``, as the feature table's.
-    horizon_months : int
-        Months from the as-of date to the outcome, at least 1.
-    rule : {"at_horizon", "any"}, default "at_horizon"
-        Below the line at the horizon, or at any judgement within it.
-    net_of_assistance : bool, default False
-        Judge welfare without public transfers.
-
-    Returns
-    -------
-    Series of float64
-        ``returned``, indexed as given.
-
-    Raises
-    ------
-    ValueError
-        If the horizon is not positive, the rule unknown, or a household of the index not in the data.
-    DataRefused
-        If a table is overwritten in place and a date is not after its extract.
-    """
-    if horizon_months < 1:
-        raise ValueError(f"horizon_months must be at least 1, got {horizon_months}")
-    if rule not in ("at_horizon", "any"):
-        raise ValueError(f"rule must be 'at_horizon' or 'any', got {rule!r}")
-    require_history(data, index.get_level_values("as_of_date").unique())
-    household = data.household_ids.get_indexer(index.get_level_values("household_id")).astype(np.int64)
-    if (household < 0).any():
-        unknown = index.get_level_values("household_id")[household < 0]
-        raise ValueError(f"{(household < 0).sum()} rows are of households the data do not have (first: {unknown[0]!r})")
-    frame = welfare_records(data)
-    frame = frame[frame["superseded_on"].isna()]
-    welfare = frame["welfare_net" if net_of_assistance else "welfare"].to_numpy(dtype=np.float64)
-    months = frame["months"].to_numpy(dtype=np.float64)
-    records = windows.arrange(
-        frame["household_position"].to_numpy(),
-        len(data.household_ids),
-        date=windows.days(frame["date"]),
-        known=windows.days(frame["known_on"]),
-        superseded=windows.days(frame["superseded_on"]),
-        values=np.column_stack([welfare, months]),
-    )
-    as_of = pd.DatetimeIndex(index.get_level_values("as_of_date"))
-    judged = min(data.welfare_months, horizon_months)
-    end = as_of + pd.DateOffset(months=horizon_months)
-    out = np.full(len(index), np.nan)
-    _label_kernel(
-        records.offsets,
-        records.date,
-        records.values,
-        windows.shifted_days(_as_dates(records.date), -judged),
-        household,
-        windows.days(as_of),
-        windows.days(end),
-        windows.days(end - pd.DateOffset(months=judged)),
-        windows.days(end - pd.to_timedelta(judged * 365.25 / 24, unit="D")),
-        judged / 2,
-        rule == "any",
-        out,
-    )
-    return pd.Series(out, index=index, name="returned")
-
-
 def training_set(
     data: Monitoring,
     as_of_dates: Iterable[object],
@@ -236,11 +156,13 @@ def training_set(
     features: Sequence[Declaration] = STANDARD,
     rule: Rule = "at_horizon",
     net_of_assistance: bool = False,
+    outcome: Outcome = "welfare",
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Return the features and labels of the rows whose outcome was observed.
 
     Errors are those of :func:`feature_table` and :func:`outcome_labels`. Rows without an observed outcome are left
-    out; how many is the difference to :func:`feature_table`.
+    out; how many is the difference to :func:`feature_table`, and :func:`riskml.censoring_weights` makes up for those
+    who are like them.
 
     Parameters
     ----------
@@ -256,6 +178,8 @@ def training_set(
         Below the line at the horizon, or at any judgement within it: see :func:`outcome_labels`.
     net_of_assistance : bool, default False
         Judge welfare without public transfers.
+    outcome : {"welfare", "status", "deprivation"}, OfficialStatus or Deprivation, default "welfare"
+        What decides: see :func:`riskml.outcome_labels`.
 
     Returns
     -------
@@ -264,10 +188,9 @@ def training_set(
     y : Series of float64
         ``returned``, 0 or 1, same index.
     """
-    X = feature_table(data, as_of_dates, features=features)
-    y = outcome_labels(
-        data, _multi(X.index), horizon_months=horizon_months, rule=rule, net_of_assistance=net_of_assistance
-    )
+    X = feature_table(data, as_of_dates, features=features, outcome=outcome)
+    how = {"rule": rule, "net_of_assistance": net_of_assistance, "outcome": outcome}
+    y = outcome_labels(data, _multi(X.index), horizon_months=horizon_months, **how)  # type: ignore[arg-type]
     observed = y.notna()
     return X[observed], y[observed]
 
@@ -276,7 +199,8 @@ def training_dates(data: Monitoring, *, horizon_months: int, every_months: int =
     """Return first days of months on which the question can be asked and the outcome was observed.
 
     From the first month with half a judging period (``data.welfare_months``) behind it to the last with a whole
-    horizon before the newest welfare record, counted back from that last one in steps of ``every_months``.
+    horizon before the newest welfare record, counted back from that last one in steps of ``every_months``; the same for
+    every outcome, since the welfare records say how long households were observed.
 
     Parameters
     ----------
@@ -341,6 +265,7 @@ def backtest_sets(
     features: Sequence[Declaration] = STANDARD,
     rule: Rule = "at_horizon",
     net_of_assistance: bool = False,
+    outcome: Outcome = "welfare",
 ) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame, pd.Series]:
     """Return training and test sets such that training saw only what was known on ``test_from``.
 
@@ -363,6 +288,8 @@ def backtest_sets(
         Below the line at the horizon, or at any judgement within it: see :func:`outcome_labels`.
     net_of_assistance : bool, default False
         Judge welfare without public transfers.
+    outcome : {"welfare", "status", "deprivation"}, OfficialStatus or Deprivation, default "welfare"
+        What decides: see :func:`riskml.outcome_labels`.
 
     Returns
     -------
@@ -377,7 +304,7 @@ def backtest_sets(
         If a table is overwritten in place and ``test_from`` is not after its extract.
     """
     start = pd.Timestamp(str(test_from))
-    settings = {"features": features, "rule": rule, "net_of_assistance": net_of_assistance}
+    settings = {"features": features, "rule": rule, "net_of_assistance": net_of_assistance, "outcome": outcome}
     past = data.known_by(start)
     train = training_dates(past, horizon_months=horizon_months, every_months=every_months)
     # Outcomes of dates within a horizon of the test are not yet whole.
@@ -405,10 +332,6 @@ def _multi(index: pd.Index) -> pd.MultiIndex:
     return index
 
 
-def _as_dates(day: NDArray[np.int32]) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(day.astype("datetime64[D]").astype("datetime64[s]"))
-
-
 def _index(
     data: Monitoring, household: NDArray[np.int64], as_of: NDArray[np.int64], dates: pd.DatetimeIndex
 ) -> pd.MultiIndex:
@@ -422,7 +345,7 @@ def _index(
 
 
 def _at_risk(
-    data: Monitoring, dates: pd.DatetimeIndex
+    data: Monitoring, dates: pd.DatetimeIndex, outcome: Outcome
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Return the rows at risk: positions of household, date and version of the registry, and welfare."""
     n_households, n_dates = len(data.household_ids), len(dates)
@@ -430,39 +353,13 @@ def _at_risk(
     as_of = np.tile(np.arange(n_dates), n_households)
     versions, version = data.versions("households"), household_version(data, household, as_of, dates)
     welfare = welfare_on(data, household, as_of, dates)[:, 0]
-    there = (version >= 0) & (welfare >= 1)
+    there = version >= 0
     if "left_on" in versions:
         left = windows.days(versions["left_on"])[version]
         there &= left >= windows.days(dates)[as_of]
+    definition = outcome_of(data, outcome)
+    if definition is None:
+        there &= welfare >= 1
+    else:
+        there &= already(data, definition, household, as_of, dates) == 0
     return household[there], as_of[there], version[there], welfare[there]
-
-
-@njit(cache=True, nogil=True)
-def _label_kernel(  # type: ignore[no-untyped-def]
-    offsets, date, values, judged_start, household, as_of_day, end, start, second_half, least_months, anywhere, out
-):
-    for row in range(len(household)):
-        first = offsets[household[row]]
-        last = offsets[household[row] + 1]
-        judgement = np.nan
-        for newest in range(last - 1, first - 1, -1):
-            if date[newest] >= end[row] or np.isnan(values[newest, 0]):
-                continue
-            if date[newest] < as_of_day[row] or (not anywhere and date[newest] < second_half[row]):
-                break
-            # "any" judges the period that ends with each record, "at_horizon" the one that ends with the horizon.
-            from_day = max(judged_start[newest] + 1 if anywhere else start[row], as_of_day[row])
-            months = 0.0
-            total = 0.0
-            for record in range(newest, first - 1, -1):
-                if date[record] < from_day:
-                    break
-                if not np.isnan(values[record, 0]):
-                    months += values[record, 1]
-                    total += values[record, 1] * values[record, 0]
-            if months >= least_months and months > 0.0:
-                below = 1.0 if total / months < 1.0 else 0.0
-                judgement = below if np.isnan(judgement) else max(judgement, below)
-            if not anywhere:
-                break
-        out[row] = judgement

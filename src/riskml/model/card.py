@@ -39,6 +39,21 @@ _LIMITS = (
     ),
     ("People who are not registered are not seen at all.", "未登记的人完全不在视野之内。"),
 )
+_LIMITS_OF_OUTCOME: dict[str, tuple[tuple[str, str], ...]] = {
+    "status": (
+        (
+            "It foretells whom the office will identify, which is not who will be poor: whom the office overlooks "
+            "today, the model will overlook tomorrow.",
+            "模型预测的是哪些户会被识别，而不是哪些户会返贫：今天被遗漏的户，明天也会被模型遗漏。",
+        ),
+    ),
+    "deprivation": (
+        (
+            "Deprivation is what its indicators, cut-offs and weights say; others would name other households.",
+            "多维剥夺取决于所用的指标、临界值和权重；换一套标准，识别出的住户会不同。",
+        ),
+    ),
+}
 
 
 def model_card(
@@ -62,6 +77,7 @@ def model_card(
         ``n_features``, ``tables_needed``, ``intended_use``, ``not_for``, ``limits`` (each English and Chinese), and
         where given ``data`` and ``figures``.
     """
+    learned = model.fit_summary_.get("outcome", "welfare")
     card: dict[str, Any] = {
         "riskml": riskml.__version__,
         "training": model.fit_summary_,
@@ -70,7 +86,7 @@ def model_card(
         "n_features": len(model.dictionary_),
         "tables_needed": sorted({table for table in model.dictionary_["table"] if table}),
         **{key: {"en": en, "zh": zh} for key, (en, zh) in _SAID.items()},
-        "limits": [{"en": en, "zh": zh} for en, zh in _LIMITS],
+        "limits": [{"en": en, "zh": zh} for en, zh in (*_LIMITS, *_LIMITS_OF_OUTCOME.get(learned, ()))],
     }
     if isinstance(data, Mapping):
         card["data"] = dict(data)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.features.dictionary import feature_dictionary
+from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import cohort
 from riskml.features.standard import STANDARD
 from riskml.model.classifier import RiskClassifier
@@ -117,7 +118,7 @@ def compare(
     scores = {"riskml": model.predict_risk(X_test[list(model.feature_names_in_)])}
     for name, rival in rivals().items():
         scores[name] = rival.fit(X_train, y_train).predict_risk(X_test)
-    people = _people(data, X_test)
+    people = _people(data, model, X_test)
     weight, clusters = people["weight"].to_numpy(), _clusters(people)
     return evaluate(scores, y_test, sample_weight=weight, clusters=clusters, random_state=seed)
 
@@ -162,7 +163,7 @@ def errors_by_group(
     ValueError
         If a name is no column, or there are too many groups.
     """
-    people = _people(data, X_test)
+    people = _people(data, model, X_test)
     return targeting_errors(
         y_test,
         model.predict_risk(X_test[list(model.feature_names_in_)]),
@@ -175,8 +176,10 @@ def errors_by_group(
     )
 
 
-def _people(data: Monitoring, X: pd.DataFrame) -> pd.DataFrame:
-    return cohort(data, X.index.get_level_values("as_of_date").unique()).loc[X.index]
+def _people(data: Monitoring, model: RiskClassifier, X: pd.DataFrame) -> pd.DataFrame:
+    """Return the cohort rows of a test set: those at risk of the outcome that the model learned."""
+    dates = X.index.get_level_values("as_of_date").unique()
+    return cohort(data, dates, outcome=learned_outcome(model.fit_summary_)).loc[X.index]
 
 
 def _clusters(people: pd.DataFrame) -> NDArray[Any]:

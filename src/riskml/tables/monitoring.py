@@ -31,6 +31,9 @@ class Monitoring:
         Months of records over which welfare is averaged.
     max_age_months : int, optional
         How old the newest welfare record may be for welfare to count as known; ``welfare_months`` if not given.
+    least_covered : float, default 0.75
+        Share of the months of a horizon that welfare records must cover before a household in none of whose judgements
+        it was below the line counts as one that stayed above it. A survey that visits seldom states how seldom.
     extract_on : date, optional
         Day the tables were extracted; nothing may be known later. Default: the newest ``known_on``.
     overwritten : tuple of str, optional
@@ -45,6 +48,9 @@ class Monitoring:
         ``assume_known_on`` are added.
     features : tuple, optional
         Features declared with the data, for numeric columns of its own.
+    outcomes : tuple, optional
+        What counts as a return where that is not welfare below the line: a :class:`riskml.OfficialStatus`, a
+        :class:`riskml.Deprivation`, or both.
     truth : object, optional
         What a simulator knows about its world; never read by features.
     notes : tuple of str, optional
@@ -71,11 +77,13 @@ class Monitoring:
     _: KW_ONLY
     welfare_months: int = 12
     max_age_months: int | None = None
+    least_covered: float = 0.75
     extract_on: Any = None
     overwritten: tuple[str, ...] = ()
     assume_known_on: InitVar[Mapping[str, tuple[str, int]] | None] = None
     assumptions: tuple[tuple[str, str], ...] = ()
     features: tuple[Any, ...] = ()
+    outcomes: tuple[Any, ...] = ()
     truth: Any = None
     notes: tuple[str, ...] = ()
     checked: bool = False
@@ -89,6 +97,8 @@ class Monitoring:
             raise ValueError(
                 f"welfare_months and max_age_months must be at least 1, not {self.welfare_months}, {months}"
             )
+        if not 0 < self.least_covered <= 1:
+            raise ValueError(f"least_covered must be above 0 and at most 1, not {self.least_covered}")
         extract_on = None if self.extract_on is None else pd.Timestamp(self.extract_on).normalize()
         assumed = assume_known_on or {}
         if self.checked:

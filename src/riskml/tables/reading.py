@@ -44,6 +44,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{first} cannot be read as {expected}: {reason}. Export the table {table} again.",
         "无法将 {first} 按 {expected} 读取:{reason}。请重新导出数据表 {table}。",
     ),
+    "wrong_outcome": (
+        "monitoring.toml, outcomes: {first}. docs/data-contract.md shows their form.",
+        "monitoring.toml 的 outcomes:{first}。格式见 docs/data-contract.md。",
+    ),
     "unknown_encoding": (
         "{first} is neither UTF-8 nor GB18030 text. Save the table {table} as CSV in one of these.",
         "{first} 既不是 UTF-8 也不是 GB18030 文本。请将数据表 {table} 另存为其中一种编码的 CSV。",
@@ -123,7 +127,7 @@ def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitorin
         try:
             raw, note = _read(name, path, how)
             table = _mapped(name, path.name, raw, how)
-            tables[name] = _with_numbers(table, settings.get("features", {}).get(name, {}))
+            tables[name] = _with_numbers(table, _own_columns(settings, name))
             notes += [note] if note else []
         except DataRefused as refusal:
             findings += refusal.findings
@@ -134,6 +138,7 @@ def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitorin
         tables,
         welfare_months=settings.get("welfare", {}).get("months", 12),
         max_age_months=settings.get("welfare", {}).get("max_age_months"),
+        least_covered=settings.get("welfare", {}).get("least_covered", 0.75),
         extract_on=settings.get("extract_on"),
         overwritten=tuple(name for name, how in declared.items() if how.get("overwritten")),
         assume_known_on={
@@ -143,6 +148,7 @@ def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitorin
         },
         assumptions=tuple((en, zh) for en, zh in settings.get("assumptions", [])),
         features=declared_features(settings.get("features", {}), tables),
+        outcomes=declared_outcomes(settings.get("outcomes", {})),
         notes=(*notes, *unread_files(folder, settings)),
     )
     return data if known_until is None else data.known_by(known_until)
@@ -441,7 +447,14 @@ def _iso_dates(values: pd.Series, form: str) -> pd.Series:
     return pd.Series([*read, None], dtype=object).take(place).set_axis(values.index)
 
 
-def _with_numbers(table: pd.DataFrame, declared: dict[str, Any]) -> pd.DataFrame:
+def _own_columns(settings: dict[str, Any], name: str) -> list[str]:
+    """Return the columns of a table that features and indicators of deprivation are declared over."""
+    indicators = settings.get("outcomes", {}).get("deprivation", {}).get("indicators", {})
+    judged = [how["column"] for how in indicators.values() if how.get("table") == name and "column" in how]
+    return [*settings.get("features", {}).get(name, {}), *judged]
+
+
+def _with_numbers(table: pd.DataFrame, declared: Iterable[str]) -> pd.DataFrame:
     """Text files know no types: turn the declared columns that hold only numbers into numbers, and no others.
 
     A telephone number nobody declared stays text and is left out.
@@ -467,6 +480,16 @@ def declared_features(declared: dict[str, Any], tables: Mapping[str, pd.DataFram
                 raise _refused("no_such_column", table=name, column=column, first=f"{name}.{column}")
             features.append(Latest(name, column, **meaning))
     return tuple(features)
+
+
+def declared_outcomes(declared: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what ``monitoring.toml`` counts as a return besides welfare below the line."""
+    from riskml.features.outcomes import outcome_from  # not needed to read tables that declare none
+
+    try:
+        return tuple(outcome_from(name, how) for name, how in declared.items())
+    except (TypeError, ValueError) as error:
+        raise _refused("wrong_outcome", first=str(error)) from error
 
 
 def _is_number(name: str, table: pd.DataFrame, column: str) -> bool:

@@ -45,10 +45,33 @@ _TOP: dict[str, tuple[Any, str]] = {
     "welfare": (dict, "a table"),
     "tables": (dict, "a table"),
     "features": (dict, "a table"),
+    "outcomes": (dict, "a table"),
 }
 _WELFARE: dict[str, tuple[Any, str]] = {
     "months": (int, "a whole number above zero"),
     "max_age_months": (int, "a whole number above zero"),
+    "least_covered": ((int, float), "a share above 0 and at most 1"),
+}
+_OUTCOMES: dict[str, tuple[Any, str]] = {
+    "status": (dict, "a table"),
+    "deprivation": (dict, "a table"),
+}
+_STATUS: dict[str, tuple[Any, str]] = {"categories": (list, "a list of official categories")}
+_DEPRIVATION: dict[str, tuple[Any, str]] = {
+    "cutoff": ((int, float), "a share above 0 and at most 1"),
+    "missing": (str, "'nan' or 'reweight'"),
+    "indicators": (dict, "a table"),
+}
+_INDICATOR: dict[str, tuple[Any, str]] = {
+    "dimension": (str, "a text"),
+    "table": (str, "the name of a table with a date"),
+    "column": (str, "the name of a column"),
+    "stat": (str, "one of last, max, min, sum, mean, count"),
+    "sign": (str, "one of <, <=, >, >=, =="),
+    "cutoff": ((int, float), "a number"),
+    "months": (int, "a whole number above zero"),
+    "nothing": ((int, float), "a number"),
+    "weight": ((int, float), "a share"),
 }
 _TABLE: dict[str, tuple[Any, str]] = {
     "file": (str, "a file name"),
@@ -130,12 +153,32 @@ def settings_text(data: Monitoring) -> str:
     lines = [f"extract_on = {data.extract_on.date()}", line("notes", list(data.notes))]
     lines += [line("assumptions", data.assumptions)] if data.assumptions else []
     lines += ["", "[welfare]", line("months", data.welfare_months), line("max_age_months", data.max_age_months)]
+    lines += [line("least_covered", data.least_covered)]
     for name in data.overwritten:
         lines += ["", f"[tables.{name}]", line("overwritten", True)]
     for feature in data.features:
         lines += ["", f"[features.{feature.table}.{json.dumps(feature.column, ensure_ascii=False)}]"]
         lines += [line(key, getattr(feature, key)) for key in _FEATURE if getattr(feature, key) != ""]
+    for outcome in data.outcomes:
+        lines += _outcome_lines(outcome)
     return "\n".join([*lines, ""])
+
+
+def _outcome_lines(outcome: Any) -> list[str]:
+    settings = outcome.settings()
+    indicators = settings.pop("indicators", {})
+    parts = {f"outcomes.{outcome.name}": settings}
+    for name, indicator in indicators.items():
+        parts[f"outcomes.{outcome.name}.indicators.{json.dumps(name, ensure_ascii=False)}"] = indicator
+    return [
+        text
+        for part, values in parts.items()
+        for text in (
+            "",
+            f"[{part}]",
+            *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()),
+        )
+    ]
 
 
 def _findings(settings: dict[str, Any]) -> Iterator[Finding]:
@@ -148,9 +191,11 @@ def _findings(settings: dict[str, Any]) -> Iterator[Finding]:
             yield _wrong("assumptions", _TOP)
     welfare = settings.get("welfare", {})
     yield from _level("welfare", welfare, _WELFARE)
-    for key, months in _items(welfare):
-        if isinstance(months, int) and months < 1:
+    for key, value in _items(welfare):
+        least_covered = key == "least_covered" and isinstance(value, int | float)
+        if (least_covered and not 0 < value <= 1) or (not least_covered and isinstance(value, int) and value < 1):
             yield _wrong(f"welfare.{key}", _WELFARE)
+    yield from _outcome_findings(settings.get("outcomes", {}))
     for name, table in _items(settings.get("tables")):
         yield from _table_findings(name, table)
     for name, columns in _items(settings.get("features")):
@@ -186,6 +231,19 @@ def _feature_findings(path: str, feature: Any) -> Iterator[Finding]:
     for key, allowed in (("cause", tuple(CAUSES)), ("unit", _UNITS), ("direction", (-1, 0, 1))):
         if key in meaning and meaning[key] not in allowed:
             yield _wrong(f"{path}.{key}", _FEATURE)
+
+
+def _outcome_findings(outcomes: Any) -> Iterator[Finding]:
+    """Yield findings for keys; what the values may be is for the outcomes themselves to say."""
+    yield from _level("outcomes", outcomes, _OUTCOMES)
+    given = dict(_items(outcomes))
+    yield from _level("outcomes.status", given.get("status"), _STATUS)
+    yield from _level("outcomes.deprivation", given.get("deprivation"), _DEPRIVATION)
+    for name, indicator in _items(dict(_items(given.get("deprivation"))).get("indicators")):
+        path = f"outcomes.deprivation.indicators.{name}"
+        if not isinstance(indicator, dict):
+            yield _wrong(path, {})
+        yield from _level(path, indicator, _INDICATOR)
 
 
 def _named_table(part: str, name: str, value: Any) -> Iterator[Finding]:

@@ -100,7 +100,7 @@ def prepare(trees: Trees, background: FloatArray | None = None) -> Prepared:
     else:
         raise ValueError("the background has no rows; give some, or none at all for path dependent values")
     units = units_of(trees, max_bits=MAX_BITS, n_background=values.shape[1])
-    points, weights = _quadrature(_most_bits(units))
+    points, weights = _quadrature(max(MAX_BITS, int(units.n_bits.max())))
     parts = _parts(units.first_cell[units.first_unit])
     prepared = Prepared(trees, units, values, points, weights, parts, None, base_value)
     return prepared._replace(cells=_cells(prepared, *parts[0])) if len(parts) == 1 else prepared
@@ -150,10 +150,7 @@ def _fill(
     """Add what the trees of a part give to the rows of a block."""
     values = columns(prepared.trees, X[block])
     added = np.zeros_like(values)
-    goes_left = np.empty((max_nodes(prepared.trees), len(values[0])), dtype=np.uint8)
-    bits = np.empty((_most_bits(prepared.units), len(values[0])), dtype=np.uint8)
-    known = prepared.trees, prepared.units, prepared.points, prepared.weights
-    _add(*known, *part, MAX_BITS, cells, values, goes_left, bits, added)
+    _add(prepared.trees, prepared.units, prepared.points, prepared.weights, *part, MAX_BITS, cells, values, added)
     out[block] += added.T
 
 
@@ -171,17 +168,8 @@ def _cells(prepared: Prepared, start: int, end: int) -> FloatArray:
     """Return the tables of the trees from ``start`` to before ``end``."""
     first_cell = prepared.units.first_cell[prepared.units.first_unit[[start, end]]]
     cells = np.zeros(first_cell[1] - first_cell[0])
-    n_background = prepared.background.shape[1]
-    goes_left = np.empty((max_nodes(prepared.trees), n_background), dtype=np.uint8)
-    holds = np.empty((max(n_background, 1), _most_bits(prepared.units)))
-    ones = np.array([pattern.bit_count() for pattern in range(1 << MAX_BITS)])
-    _tabulate(*prepared[:5], start, end, MAX_BITS, ones, goes_left, holds, cells)
+    _tabulate(*prepared[:5], start, end, MAX_BITS, cells)
     return cells
-
-
-def _most_bits(units: Units) -> int:
-    """Return how many conditions a unit has at most; no less than those of a pattern."""
-    return max(MAX_BITS, int(units.n_bits.max()))
 
 
 def _quadrature(n_bits: int) -> tuple[FloatArray, FloatArray]:
@@ -194,23 +182,22 @@ def _quadrature(n_bits: int) -> tuple[FloatArray, FloatArray]:
     return points, weights
 
 
-# The kernels leave to plain Python what is done once a call: each reduction or kind of array that numba meets adds
-# up to half a second to the first call after an installation.
-
-
 @njit(cache=True, nogil=True)
-def _tabulate(  # type: ignore[no-untyped-def]
-    trees, units, background, points, weights, start, end, max_bits, ones, goes_left, holds, cells
-):
+def _tabulate(trees, units, background, points, weights, start, end, max_bits, cells):  # type: ignore[no-untyped-def]
     """Add up the tables of the leaves of each unit."""
     n_background = background.shape[1]
-    most = holds.shape[1]
+    goes_left = np.empty((max_nodes(trees), n_background), dtype=np.uint8)
+    most = max(max_bits, units.n_bits.max())
     feature = np.empty(most + 1, dtype=np.int64)
     slot = np.empty(most, dtype=np.int64)
     mask = np.empty(most, dtype=np.int64)
     wanted = np.empty(most, dtype=np.int64)
+    holds = np.empty((max(n_background, 1), most))
     chance = np.empty(1 << max_bits)
     table = np.empty((max_bits, 1 << max_bits))
+    ones = np.zeros(1 << max_bits, dtype=np.int64)
+    for pattern in range(1, len(ones)):
+        ones[pattern] = ones[pattern >> 1] + (pattern & 1)
     for tree in range(start, end):
         decide(trees, tree, background, goes_left)
         for leaf in range(trees.first_leaf[tree], trees.first_leaf[tree + 1]):
@@ -320,11 +307,11 @@ def _leaf_table(value, n, chance, ones, points, weights, table):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def _add(  # type: ignore[no-untyped-def]
-    trees, units, points, weights, start, end, max_bits, cells, values, goes_left, bits, out
-):
+def _add(trees, units, points, weights, start, end, max_bits, cells, values, out):  # type: ignore[no-untyped-def]
     """Add the contributions of the trees from ``start`` to before ``end`` to ``out[feature, row]``."""
     n_rows = values.shape[1]
+    goes_left = np.empty((max_nodes(trees), n_rows), dtype=np.uint8)
+    bits = np.empty((max(max_bits, np.max(units.n_bits)), n_rows), dtype=np.uint8)
     pattern = np.empty(n_rows, dtype=np.uint8)
     base = units.first_cell[units.first_unit[start]]
     for tree in range(start, end):

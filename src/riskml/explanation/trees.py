@@ -40,10 +40,9 @@ def margins(trees: Trees, X: FloatArray) -> FloatArray:
         If X has other columns than the booster.
     """
     out = np.zeros(len(X))
-    goes_left = np.empty((max_nodes(trees), BLOCK_ROWS), dtype=np.uint8)
     for start in range(0, len(X), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        _add_leaves(trees, columns(trees, X[block]), goes_left, out[block])
+        _add_leaves(trees, columns(trees, X[block]), out[block])
     return out
 
 
@@ -54,11 +53,6 @@ def columns(trees: Trees, X: FloatArray) -> FloatArray:
     values = np.array(X.T, dtype=np.float64, order="C")
     values[np.abs(values) <= _ZERO] = 0.0
     return values
-
-
-def max_nodes(trees: Trees) -> int:
-    """Return the number of nodes of the largest tree."""
-    return int(np.diff(trees.first_node).max(initial=0))
 
 
 @njit(cache=True, nogil=True)
@@ -99,7 +93,8 @@ def _decide_category(words, value, left):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _add_leaves(trees, values, goes_left, out):  # type: ignore[no-untyped-def]
+def _add_leaves(trees, values, out):  # type: ignore[no-untyped-def]
+    goes_left = np.empty((max_nodes(trees), values.shape[1]), dtype=np.uint8)
     for tree in range(len(trees.first_node) - 1):
         decide(trees, tree, values, goes_left)
         first = trees.first_node[tree]
@@ -109,3 +104,12 @@ def _add_leaves(trees, values, goes_left, out):  # type: ignore[no-untyped-def]
             while node >= 0:
                 node = trees.left[node] if goes_left[node - first, row] else trees.right[node]
             out[row] += trees.leaf_value[-1 - node]
+
+
+@njit(cache=True, nogil=True)
+def max_nodes(trees):  # type: ignore[no-untyped-def]
+    """Return the number of nodes of the largest tree."""
+    most = 0
+    for tree in range(len(trees.first_node) - 1):
+        most = max(most, trees.first_node[tree + 1] - trees.first_node[tree])
+    return most

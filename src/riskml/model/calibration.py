@@ -105,8 +105,8 @@ class Rows:
 
     Attributes
     ----------
-    X : ndarray of shape (n_rows, n_features)
-        Features.
+    X : MatrixRows or ndarray of shape (n_rows, n_features)
+        Features; of the former, positions give views.
     y, weight : ndarray of shape (n_rows,)
         Outcome 0/1 and weight (mean 1).
     household : ndarray of shape (n_rows,), optional
@@ -115,7 +115,7 @@ class Rows:
         As-of dates; None where rows have none.
     """
 
-    X: FloatArray
+    X: Any
     y: IntArray
     weight: FloatArray
     household: IntArray | None = None
@@ -129,7 +129,7 @@ class Rows:
 
 
 #: Trains on the rows given and returns the margins of further features.
-Trainer = Callable[[Rows], Callable[[FloatArray], FloatArray]]
+Trainer = Callable[[Rows], Callable[[Any], FloatArray]]
 
 
 def calibrate(rows: Rows, train: Trainer, *, horizon_months: int, seed: int) -> Calibration:

@@ -140,7 +140,7 @@ def explain_change(
 class Change:
     """What moved the risk of each household between two dates.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_rows, n_features)
         Calibrated log-odds that each feature added, with the line known before.
@@ -195,11 +195,23 @@ class Change:
         return pd.DataFrame(parts, index=self.risk_now.index).rename_axis(columns=["step", "cause"])
 
     def by_step(self) -> pd.DataFrame:
-        """Return the points of the model, the passing of time, the line and new records; they sum to the difference."""
+        """Return the points of the model, the passing of time, the line and new records.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, 4)
+            Columns :data:`STEPS`, indexed by ``household_id``; a row sums to ``risk_now - risk_before``.
+        """
         return self.in_points().T.groupby(level="step", sort=False).sum().T[list(STEPS)]
 
     def by_cause(self) -> pd.DataFrame:
-        """Return the points of each cause over all steps but the model, which has no cause."""
+        """Return the points of each cause over all steps but the model, which has no cause.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, 13)
+            One column a cause, indexed by ``household_id``.
+        """
         points = self.in_points().drop(columns="model", level="step")
         return points.T.groupby(level="cause", sort=False).sum().T[list(CAUSES)]
 

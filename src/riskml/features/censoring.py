@@ -79,7 +79,7 @@ def censoring_weights(
     >>> X = pd.DataFrame({"away": np.arange(200) % 2.0}, index=index)
     >>> observed = (X["away"] == 0) | (np.arange(200) % 4 == 1)  # every second of those who work away is lost
     >>> weights = censoring_weights(X, observed)["weight"]
-    >>> weights[X["away"] == 1].mean() > 1.5 > 1 > weights[X["away"] == 0].mean()
+    >>> bool(weights[X["away"] == 1].mean() > 1.2 > 1 > weights[X["away"] == 0].mean())
     True
     """
     seen = np.asarray(observed, dtype=bool)

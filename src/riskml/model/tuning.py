@@ -30,7 +30,7 @@ _DRAWS = 500
 class Tuning:
     """What a search found.
 
-    Attributes
+    Parameters
     ----------
     model : RiskClassifier
         Unfitted, with the settings found if they won on the newest dates, else the one that was given.

@@ -5,7 +5,7 @@ One training a split; then, on each later as-of date, the risks
 * *as trained*;
 * *new outcomes*: :func:`riskml.recalibrate` with the outcomes known on that date of as-of dates the training had not,
   the newest twelve months of them;
-* *base rate*: :func:`riskml.shift_base_rate`, from the features of the date alone.
+* *base rate*: :func:`riskml.shift_base_rate`, from the features of the date alone; as trained where it refuses.
 
 ``error`` is log(observed / expected): +0.10 says that a tenth more returned than the risks add up to.
 """
@@ -13,6 +13,7 @@ One training a split; then, on each later as-of date, the risks
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +39,11 @@ def main() -> None:
     arguments = parser.parse_args()
     held: list[list[str]] = [["data", "asked", "level moves", "level stays"]]
     parts = ["## Calibration out of time", f"`python benchmarks/calibration.py`. {machine()}"]
-    parts += ["Error: log(observed / expected). Slope: of the outcomes on the log-odds of the risk.", _simulated(held)]
+    parts += [
+        "Error: log(observed / expected). Slope: of the outcomes on the log-odds of the risk. Where no base rate fits "
+        "the features, the risks stay as trained.",
+        _simulated(held),
+    ]
     if (DATA / "eph").is_dir():
         data = load_eph(DATA / "eph")
         parts += [_eph(data, horizon_months, held) for horizon_months in (12, 3)]
@@ -122,10 +127,19 @@ def _risks(model: RiskClassifier, X: pd.DataFrame, y: pd.Series, asked: list, *,
         newest = d - pd.DateOffset(months=horizon_months)
         new = (day > max(learned, newest - YEAR)) & (day <= newest)
         own = X[day == d]
-        models = (model, recalibrate(model, X[new], y[new]) if new.any() else model, shift_base_rate(model, own))
+        models = (model, recalibrate(model, X[new], y[new]) if new.any() else model, _shifted(model, own))
         for way, each in zip(WAYS, models, strict=True):
             found[way].append(each.predict_risk(own))
     return {way: pd.concat(parts).sort_index() for way, parts in found.items()}
+
+
+def _shifted(model: RiskClassifier, X: pd.DataFrame) -> RiskClassifier:
+    """Return the model at the base rate that the features speak for; as trained where none fits them."""
+    try:
+        return shift_base_rate(model, X)
+    except ValueError as refused:
+        print(f"{X.index.get_level_values('as_of_date')[0]:%Y-%m-%d}: {refused}", file=sys.stderr)
+        return model
 
 
 def _error(y: pd.Series, risk: pd.Series) -> float:

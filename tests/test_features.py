@@ -212,3 +212,11 @@ def test_rows_behind_a_derived_feature_are_those_of_its_inputs() -> None:
     rows = rows_behind(data, index, ["medical_share_of_income_12m"])
     assert set(rows["table"]) == {"medical", "welfare"}
     assert (rows["known_on"] < rows["as_of_date"]).all()
+
+
+def test_a_count_of_heads_is_a_yes_or_no_where_its_declaration_says_so():
+    units = rk.feature_dictionary().set_index("name")["unit"]
+    assert units["head_female"] == "flag"
+    head = Roster("head_female", where=(("head", "==", 1),), unit="flag", cause="other", label_en="head is a woman")
+    assert head.features()[0].unit == "flag"
+    assert Roster("children", ages=(0, 16), unit="number").features()[0].unit == "count"

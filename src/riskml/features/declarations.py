@@ -519,6 +519,8 @@ def _column(
     ahead = stat.startswith("ending")
     span_en = f"the {'next' if ahead else 'last'} {window:g} months" if np.isfinite(window) else "all records"
     span_zh = f"{'未来' if ahead else '近'}{window:g}个月" if np.isfinite(window) else "历次"
+    # A count of heads that can be one or none is a yes or no, if its declaration says so.
+    declared = kernel == "neighbours" or (kernel == "roster" and declaration.unit == "flag")
     labels = ("{en}", "{zh}") if kernel in ("roster", "neighbours", "newest") else _STAT_LABELS[stat]
     return Feature(
         name=base if plain else f"{base}_{stat}{months}",
@@ -529,7 +531,7 @@ def _column(
         stat=stat,
         window=window,
         cause=declaration.cause,
-        unit=declaration.unit if kernel == "neighbours" else _STAT_UNITS.get(stat, declaration.unit),
+        unit=declaration.unit if declared else _STAT_UNITS.get(stat, declaration.unit),
         direction=declaration.direction * _STAT_SIGNS.get(stat, 1),
         label_en=labels[0].format(en=declaration.label_en, months=span_en),
         label_zh=labels[1].format(zh=declaration.label_zh, months=span_zh),

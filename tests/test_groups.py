@@ -238,9 +238,9 @@ EVERYBODY = row(by="all", group="all", n=900, events=200, missed=110.0, exclusio
         ),
         (
             {"by": "head_female × area_id:4", "group": "1 × 1101", "exclusion_error_lower": 0.5},
-            "Of 40 returns among households (head is a woman: 1, area: 1101...) the list misses 31 "
+            "Of 40 returns among households (head is a woman: yes, area: 1101...) the list misses 31 "
             "(78%, interval 50-89%), against 55% in all.",
-            "住户（女性户主：1，地区：1101...）的40起返贫中，名单漏掉31起（78%，区间50%–89%），全体为55%。",
+            "住户（女性户主：是，地区：1101...）的40起返贫中，名单漏掉31起（78%，区间50%–89%），全体为55%。",
         ),
         (
             {"by": "able_share", "group": "missing", "events": 1, "missed": 0.5, "few_events": True}

@@ -69,7 +69,7 @@ def explain(model: RiskClassifier, X: pd.DataFrame, *, background: pd.DataFrame 
     ones, as ``model.booster_.predict(X, pred_contrib=True)`` gives; with one, the interventional ones, the mean over
     its rows of the Shapley values of taking features from one row or the other.
 
-    The first call for a booster and background makes tables (about 0.04 s for 450 trees of 8 leaves); the
+    The first call for a booster and background makes tables (about 0.05 s for 600 trees of 8 leaves); the
     last ones are kept with the booster.
 
     Examples

@@ -39,7 +39,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         know get cause ``other`` and no direction.
     horizon_months : int, default 12
         Months between an as-of date and its outcome: the embargo of the calibration.
-    n_estimators : int, default 450
+    n_estimators : int, default 600
         Number of trees.
     learning_rate : float, default 0.02
         Shrinkage.
@@ -88,7 +88,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         *,
         dictionary: pd.DataFrame | None = None,
         horizon_months: int = 12,
-        n_estimators: int = 450,
+        n_estimators: int = 600,
         learning_rate: float = 0.02,
         num_leaves: int = 8,
         max_depth: int = 4,

@@ -403,6 +403,21 @@ def test_a_folder_without_the_survey_ends_with_1_and_names_the_file(tmp_path, ca
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "en", "zh"),
+    [
+        ("--test-from 2030-01-01", "no as-of date to test on", "没有可用于测试的评估日期"),
+        ("--horizon-months 90", "are too short for half a judging period", "时间过短"),
+        ("--test-from 2023-01-01 --tune 2", "as-of dates from", "个不早于"),
+    ],
+)
+def test_training_that_the_records_are_too_short_for_is_refused_in_both_languages(work, capsys, options, en, zh):
+    for language, said in (("en", en), ("zh", zh)):
+        assert riskml(work, f"train {{}}/county {options} --out {{}}/never --lang {language}") == 1
+        assert said in capsys.readouterr().err
+    assert not (work / "never").exists()
+
+
 @pytest.mark.parametrize(("language", "said"), [("en", "data refused"), ("zh", "数据未被接受")])
 def test_a_refused_survey_ends_with_3_and_names_the_file(survey, tmp_path, capsys, language, said):
     shutil.copytree(survey / "raw", tmp_path / "raw")

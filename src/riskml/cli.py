@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from riskml import __version__
-from riskml.findings import DataRefused, ModelRefused, language
+from riskml.findings import DataRefused, ModelRefused, in_words
 
 DONE, FAILED, USAGE, DATA_REFUSED, MODEL_REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 _EPILOG = (
@@ -123,7 +123,7 @@ def _guarded(run: Callable[[], int]) -> int:
 
 
 def _complain(en: str, zh: str) -> None:
-    print(f"riskml: {zh if language() == 'zh' else en}", file=sys.stderr)  # noqa: T201
+    print(f"riskml: {in_words(en, zh)}", file=sys.stderr)  # noqa: T201
 
 
 def _teller(quiet: bool) -> Callable[[str], None]:
@@ -447,7 +447,7 @@ def _table_name(text: str) -> Path:
 
 
 def _refuse(en: str, zh: str) -> NoReturn:
-    raise argparse.ArgumentTypeError(zh if language() == "zh" else en)
+    raise argparse.ArgumentTypeError(in_words(en, zh))
 
 
 _DESCRIPTION = (

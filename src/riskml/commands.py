@@ -22,6 +22,7 @@ from riskml.features.outcomes import learned_outcome, outcome_values
 from riskml.features.panel import backtest_sets, feature_table, training_dates, training_set
 from riskml.features.standard import STANDARD
 from riskml.files import read_table, write_table
+from riskml.findings import in_words, language
 from riskml.model.classifier import RiskClassifier
 from riskml.model.recalibration import last_learned, recalibrate, shift_base_rate
 from riskml.model.store import check_fits, load_model, save_model
@@ -38,11 +39,9 @@ from riskml.steps import (
     evidence_of,
     features_on,
     figures_text,
-    in_words,
     ranked,
     read,
     records,
-    spoken,
     write_html,
 )
 from riskml.tables.monitoring import Monitoring
@@ -170,7 +169,7 @@ def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
             f"名单取住户的{arguments.quota:.0%}时漏掉了谁：",
         )
         values |= {"quota": arguments.quota, "groups": records(errors)}
-        text = "\n".join([text, "", head, *errors[f"sentence_{spoken()}"]])
+        text = "\n".join([text, "", head, *errors[f"sentence_{language()}"]])
     return Answer(values, text)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from riskml.datasets import make_monitoring
 from riskml.features.panel import backtest_sets, training_dates, training_set
 from riskml.files import write_table
+from riskml.findings import in_words
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import load_model, save_model
 from riskml.planning.assist import match_assistance
@@ -22,7 +23,6 @@ from riskml.steps import (
     evidence_of,
     features_on,
     figures_text,
-    in_words,
     ranked,
     records,
     write_html,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,16 @@ class ModelRefused(ValueError):
     """A model bundle that is damaged, foreign, or does not fit the data."""
 
 
-def language() -> str:
+def language() -> Literal["en", "zh"]:
     """Return the language of messages, ``"zh"`` if ``RISKML_LANG`` starts with zh, else ``"en"``."""
     return "zh" if os.environ.get("RISKML_LANG", "").lower().startswith("zh") else "en"
 
 
+def in_words(en: str, zh: str) -> str:
+    """Return the English or the Chinese text, as the user asked."""
+    return zh if language() == "zh" else en
+
+
 def message(finding: Finding) -> str:
     """Return the message of a finding in the language of :func:`language`."""
-    return finding.zh if language() == "zh" else finding.en
+    return in_words(finding.en, finding.zh)

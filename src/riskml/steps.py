@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from riskml.explanation.contributions import explain
 from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import cohort, feature_table
 from riskml.files import replacing
-from riskml.findings import language
+from riskml.findings import in_words, language
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
 from riskml.output.report import write_report
@@ -37,16 +37,6 @@ class Answer:
 
     values: dict[str, Any]
     text: str
-
-
-def in_words(en: str, zh: str) -> str:
-    """Return the English or the Chinese text, as the user asked."""
-    return zh if language() == "zh" else en
-
-
-def spoken() -> Literal["en", "zh"]:
-    """Return the language of the messages, as functions take it."""
-    return "zh" if language() == "zh" else "en"
 
 
 def read(folder: Path, tell: Tell) -> Monitoring:
@@ -126,9 +116,9 @@ def write_html(
     """Write the report in the language of the messages, whole or not at all."""
     given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures}
     if missed is not None:
-        given["missed"] = missed[f"sentence_{spoken()}"].tolist()
+        given["missed"] = missed[f"sentence_{language()}"].tolist()
     with replacing(path) as temporary:
-        write_report(temporary, listed, **given, language=spoken(), n_cards=N_CARDS)
+        write_report(temporary, listed, **given, language=language(), n_cards=N_CARDS)
 
 
 def evidence_of(data: Monitoring, model: RiskClassifier, listed: pd.DataFrame) -> pd.DataFrame:

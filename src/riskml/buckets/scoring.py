@@ -20,11 +20,11 @@ import riskml
 from riskml.buckets.store import Store, bucket_of, flush_to_disk, read_bucket
 from riskml.features.panel import cohort, feature_table
 from riskml.files import TEXT_PREFIXES, replacing, write_pieces
-from riskml.findings import ModelRefused
+from riskml.findings import ModelRefused, in_words
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
 from riskml.output.watchlists import WATCHLIST_COLUMNS
-from riskml.steps import Tell, in_words, nobody_at_risk, ranked, without_reasons
+from riskml.steps import Tell, nobody_at_risk, ranked, without_reasons
 from riskml.tables.monitoring import Monitoring
 
 #: Rows brought into memory at a time while the ranks are merged.

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from riskml.findings import DataRefused, Finding, language
+from riskml.findings import DataRefused, Finding, in_words
 from riskml.tables.validation import finding
 
 KEY = ["CODUSU", "NRO_HOGAR", "ANO4", "TRIMESTRE"]
@@ -187,7 +187,7 @@ def read_small_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _missing(en: str, zh: str) -> FileNotFoundError:
-    return FileNotFoundError(zh if language() == "zh" else en)
+    return FileNotFoundError(in_words(en, zh))
 
 
 def _files(folder: Path) -> tuple[list[tuple[str, Path]], list[Finding]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from riskml.features import windows
 from riskml.features.deprivation import Deprivation, Indicator, deprived
-from riskml.findings import DataRefused, language
+from riskml.findings import DataRefused, in_words
 from riskml.tables.contract import TABLES
 from riskml.tables.history import require_history
 from riskml.tables.lines import welfare_records
@@ -284,7 +284,7 @@ def require_together(definition: OfficialStatus | Deprivation | None, *, rule: s
         en = f"net_of_assistance belongs to the outcome 'welfare'; it does not go with {definition.name!r}"
         zh = f"net_of_assistance 只适用于结果“welfare”，不能与“{definition.name}”同用"
     if en:
-        raise ValueError(zh if language() == "zh" else en)
+        raise ValueError(in_words(en, zh))
 
 
 def already(

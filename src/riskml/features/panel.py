@@ -14,6 +14,7 @@ from riskml.features.declarations import Declaration
 from riskml.features.outcomes import Outcome, Rule, already, outcome_labels, outcome_of
 from riskml.features.records import available, compute, household_version, welfare_on
 from riskml.features.standard import STANDARD
+from riskml.findings import in_words
 from riskml.tables.history import require_history
 from riskml.tables.lines import welfare_records
 
@@ -249,9 +250,12 @@ def dates_between(
         day = day - pd.DateOffset(months=every_months)
     if not found:
         raise ValueError(
-            f"welfare records from {first_record:%Y-%m-%d} to {last_record:%Y-%m-%d} are too short "
-            f"for half a judging period of "
-            f"{welfare_months} months and a horizon of {horizon_months}"
+            in_words(
+                f"welfare records from {first_record:%Y-%m-%d} to {last_record:%Y-%m-%d} are too short for half a "
+                f"judging period of {welfare_months} months and a horizon of {horizon_months}",
+                f"收入记录自{first_record:%Y-%m-%d}至{last_record:%Y-%m-%d}，时间过短，"
+                f"不足以覆盖半个评判期（共{welfare_months}个月）和{horizon_months}个月的预测期",
+            )
         )
     return [pd.Timestamp(day) for day in reversed(found)]
 
@@ -312,7 +316,13 @@ def backtest_sets(
     test = [d for d in training_dates(data, horizon_months=horizon_months, every_months=every_months) if d >= start]
     if not train or not test:
         which = "train" if not train else "test"
-        raise ValueError(f"no as-of date to {which} on: test_from {start:%Y-%m-%d}, horizon {horizon_months} months")
+        raise ValueError(
+            in_words(
+                f"no as-of date to {which} on: test_from {start:%Y-%m-%d}, horizon {horizon_months} months",
+                f"没有可用于{'训练' if which == 'train' else '测试'}的评估日期：test_from {start:%Y-%m-%d}，"
+                f"预测期{horizon_months}个月",
+            )
+        )
     X_train, y_train = training_set(past, train, horizon_months=horizon_months, **settings)  # type: ignore[arg-type]
     X_test, y_test = training_set(data, test, horizon_months=horizon_months, **settings)  # type: ignore[arg-type]
     return X_train, y_train, X_test, y_test

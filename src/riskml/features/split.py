@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 
+from riskml.findings import in_words
+
 
 class TemporalSplit(BaseCrossValidator):
     """Train on the past, test on what comes after, with the horizon in between.
@@ -84,11 +86,16 @@ class TemporalSplit(BaseCrossValidator):
         distinct = dates.unique().sort_values()
         testable = distinct[distinct >= distinct[0] + pd.DateOffset(months=self.horizon_months)]
         if len(testable) < self.n_splits:
+            first = distinct[0] + pd.DateOffset(months=self.horizon_months)
             raise ValueError(
-                f"TemporalSplit(n_splits={self.n_splits}, horizon_months={self.horizon_months}) needs "
-                f"{self.n_splits} as-of "
-                f"dates from {distinct[0] + pd.DateOffset(months=self.horizon_months):%Y-%m-%d} on but X has "
-                f"{len(testable)}. Lower n_splits or add dates."
+                in_words(
+                    f"TemporalSplit(n_splits={self.n_splits}, horizon_months={self.horizon_months}) needs "
+                    f"{self.n_splits} as-of dates from {first:%Y-%m-%d} on but X has {len(testable)}. "
+                    "Lower n_splits or add dates.",
+                    f"TemporalSplit(n_splits={self.n_splits}, horizon_months={self.horizon_months}) 需要"
+                    f"{self.n_splits}个不早于{first:%Y-%m-%d}的评估日期，而 X 只有{len(testable)}个。"
+                    "请减小 n_splits 或增加日期。",
+                )
             )
         size = -(-len(testable) // (self.n_splits + 1)) if len(testable) > self.n_splits else 1
         blocks = np.array_split(testable[-size * self.n_splits :], self.n_splits)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
+from riskml.findings import in_words
 from riskml.model.calibration import (
     PRIOR_LEVEL_SD,
     PRIOR_SLOPE_SD,
@@ -215,8 +216,11 @@ def shifted_calibration(known: Calibration, margin: FloatArray) -> Calibration:
     """
     if known.source == "none" or not 0 < known.base_rate < 1:
         raise ValueError(
-            "the model was not calibrated, or its bundle is of the older format, so there is no base rate to correct; "
-            "use outcomes, or train again"
+            in_words(
+                "the model was not calibrated, or its bundle is of the older format, so there is no base rate to "
+                "correct; use outcomes, or train again",
+                "模型未经校准，或模型包为旧格式，没有可修正的基础返贫率；请使用结果数据，或重新训练",
+            )
         )
     z, start = known.log_odds(margin), logit(known.base_rate)
 
@@ -226,8 +230,11 @@ def shifted_calibration(known: Calibration, margin: FloatArray) -> Calibration:
 
     if not excess(-_FURTHEST) > 0 > excess(_FURTHEST):
         raise ValueError(
-            "no base rate near that of the training fits these features: they are of another population. "
-            "Wait for outcomes, or train again"
+            in_words(
+                "no base rate near that of the training fits these features: they are of another population. "
+                "Wait for outcomes, or train again",
+                "没有接近训练时的基础返贫率与这些特征相符：数据所属群体不同。请等待结果数据，或重新训练",
+            )
         )
     move = float(brentq(excess, -_FURTHEST, _FURTHEST, xtol=1e-12))
     return replace(

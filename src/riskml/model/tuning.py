@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from riskml.features.split import TemporalSplit
+from riskml.findings import in_words
 from riskml.model.calibration import fit_affine
 from riskml.model.classifier import RiskClassifier
 
@@ -114,7 +115,9 @@ def tune(
     try:
         import optuna
     except ImportError as error:
-        raise ImportError("tuning needs Optuna: pip install 'riskml[tune]'") from error
+        raise ImportError(
+            in_words("tuning needs Optuna: pip install 'riskml[tune]'", "调参需要 Optuna：pip install 'riskml[tune]'")
+        ) from error
     if n_blocks < 2:
         raise ValueError(f"n_blocks must be at least 2: one to choose by and the newest to judge by; got {n_blocks}")
     given = clone(RiskClassifier(horizon_months=horizon_months) if model is None else model)
@@ -176,8 +179,11 @@ def _blocks(X: pd.DataFrame, y: pd.Series, n_blocks: int, horizon_months: int) -
         returns = min(int(y.iloc[past].sum()), int(y.iloc[block].sum()))
         if returns < LEAST_RETURNS:
             raise ValueError(
-                f"a block of dates has {returns} returns before or in it, and tuning needs {LEAST_RETURNS}; "
-                "add dates or lower n_blocks"
+                in_words(
+                    f"a block of dates has {returns} returns before or in it, and tuning needs {LEAST_RETURNS}; "
+                    "add dates or lower n_blocks",
+                    f"某一时段内或其之前只有{returns}起返贫，调参至少需要{LEAST_RETURNS}起；请增加日期或减小 n_blocks",
+                )
             )
         yield past, block
 

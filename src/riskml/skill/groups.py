@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from riskml.findings import language
+from riskml.findings import in_words
 
 #: Between the columns, and the values, of a combination.
 SEPARATOR = " × "
@@ -165,13 +165,9 @@ def _named(chosen: tuple[tuple[str, NDArray[np.int64], list[str]], ...], code: i
     return SEPARATOR.join(name for name, _, _ in chosen), SEPARATOR.join(reversed(said))
 
 
-def _in_words(en: str, zh: str) -> str:
-    return zh if language() == "zh" else en
-
-
 def _too_many(names: Sequence[str], count: int, most: int) -> str:
     by = SEPARATOR.join(names)
-    return _in_words(
+    return in_words(
         f"groups: {by} has {count:,} groups, at most {most} can be shown. Give fewer columns, or cut the numbers into "
         "ranges first (`riskml evaluate`: welfare:1.25/1.5 cuts at these values, area_id:4 takes four characters).",
         f"分组：{by}有{count:,}组，最多可显示{most}组。请减少列，或先把数值分段"
@@ -181,7 +177,7 @@ def _too_many(names: Sequence[str], count: int, most: int) -> str:
 
 def _unknown(name: str, people: pd.DataFrame) -> str:
     own = ", ".join(people.columns)
-    return _in_words(
+    return in_words(
         f"groups: {name!r} is no column of the feature table or of the cohort ({own}); {SENSITIVE} stands for "
         "every sensitive feature.",
         f"分组：特征表和监测范围（{own}）中都没有“{name}”；{SENSITIVE} 表示所有敏感特征。",
@@ -189,7 +185,7 @@ def _unknown(name: str, people: pd.DataFrame) -> str:
 
 
 def _unfit(name: str, how: str) -> str:
-    return _in_words(
+    return in_words(
         f"groups: {name}:{how} cannot be read. Text is cut to its first characters (area_id:4), numbers at values that "
         "rise (welfare:1.25/1.5).",
         f"分组：无法识别 {name}:{how}。文本可取前几位（area_id:4），数值按递增的分界值分段（welfare:1.25/1.5）。",
@@ -197,7 +193,7 @@ def _unfit(name: str, how: str) -> str:
 
 
 def _none_sensitive() -> str:
-    return _in_words(
+    return in_words(
         "groups: no column to group by (no feature of these data is marked sensitive)",
         "分组：没有可用的列（这些数据没有标为敏感的特征）",
     )

@@ -1,4 +1,4 @@
-"""The ``riskml`` command: arguments, messages and exit codes; what the subcommands do is in ``commands.py``."""
+"""The ``riskml`` command: arguments, messages and exit codes; what the subcommands do is in ``commands/``."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,7 @@ from riskml.model.store import load_model, save_model
 from riskml.planning.assist import match_assistance
 from riskml.planning.measures import example_measures, read_measures
 from riskml.skill.backtest import compare, fit_model
-from riskml.steps import (
-    N_CARDS,
-    Answer,
-    Tell,
-    evidence_of,
-    features_on,
-    figures_text,
-    ranked,
-    records,
-    write_html,
-)
+from riskml.steps import N_CARDS, Answer, Tell, evidence_of, features_on, figures_text, ranked, records, write_html
 from riskml.tables.monitoring import Monitoring
 from riskml.tables.reading import write_monitoring
 
@@ -38,32 +29,11 @@ VISITED_SHARE, MONEY_PER_VISIT = 0.1, 500.0
 N_SHOWN = 10
 
 
-def tell_story(out: Path, n_households: int, n_months: int, *, seed: int, tell: Tell) -> Answer:
-    """Simulate a county, compare with the rivals out of time, then score the last date, explain, plan and report.
-
-    Parameters
-    ----------
-    out : Path
-        Folder for ``county/``, ``models/``, ``watchlist.parquet``, ``measures.csv``, ``plan.csv``, ``report.html``.
-    n_households, n_months : int
-        Size of the county.
-    seed : int
-        Of everything random.
-    tell : callable
-        Takes a line on how far the work is.
-
-    Returns
-    -------
-    Answer
-        The ten households at highest risk with reasons, and the figures beside the rivals'.
-
-    Raises
-    ------
-    ValueError
-        If the months are too few to learn from and to test on.
-    """
-    tell(in_words(f"simulating {n_households:,} households", f"正在模拟{n_households:,}户"))
-    data = make_monitoring(n_households, n_months=n_months, random_state=seed)
+def demo(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Simulate a county, compare with the rivals out of time, then score the last date, explain, plan and report."""
+    out, seed = arguments.out, arguments.seed
+    tell(in_words(f"simulating {arguments.households:,} households", f"正在模拟{arguments.households:,}户"))
+    data = make_monitoring(arguments.households, n_months=arguments.months, random_state=seed)
     write_monitoring(data, out / "county")
     test_from, figures = _compared(data, seed, tell)
     tell(in_words("learning from all that is known", "正在用全部已知数据训练"))

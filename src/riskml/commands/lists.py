@@ -1,0 +1,118 @@
+"""The subcommands that write what people read: score, report, changes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import pandas as pd
+
+from riskml.buckets.scoring import score_store
+from riskml.buckets.store import is_store, open_store
+from riskml.explanation.change import explain_change
+from riskml.features.outcomes import learned_outcome
+from riskml.features.panel import feature_table
+from riskml.files import read_table, write_table
+from riskml.findings import in_words
+from riskml.model.store import check_fits, load_model
+from riskml.output.watchlists import watchlist_changes
+from riskml.steps import (
+    LIST_COLUMNS,
+    N_CARDS,
+    Answer,
+    Tell,
+    evidence_of,
+    features_on,
+    ranked,
+    read,
+    records,
+    write_html,
+)
+
+
+def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Write the watchlist of a date."""
+    if arguments.explain == "top" and arguments.top is None:
+        raise ValueError(in_words("--explain top needs --top N", "--explain top 需要同时给出 --top N"))
+    n_listed = None if arguments.explain == "top" else arguments.top
+    n_explained = {"all": n_listed, "top": arguments.top, "none": 0}[arguments.explain]
+    if is_store(arguments.data):
+        store, model = open_store(arguments.data), load_model(arguments.model)
+        limits: dict[str, Any] = {"n_listed": n_listed, "n_explained": n_explained, "n_jobs": arguments.jobs}
+        n_cohort, n_written = score_store(store, model, arguments.as_of, arguments.out, **limits, tell=tell)
+    else:
+        data, model = read(arguments.data, tell), load_model(arguments.model)
+        tell(in_words("scoring", "正在评分"))
+        X = features_on(data, model, arguments.as_of)
+        listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
+        write_table(listed, arguments.out)
+        n_cohort, n_written = len(X), len(listed)
+    values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": n_cohort, "n_listed": n_written}
+    text = in_words(
+        f"{arguments.out}: {n_written:,} of {n_cohort:,} households at risk on {arguments.as_of}",
+        f"{arguments.out}：{arguments.as_of}监测范围内{n_cohort:,}户，列入{n_written:,}户",
+    )
+    return Answer(values, text)
+
+
+def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Write a watchlist as one HTML file."""
+    listed = read_table(arguments.watchlist, required=LIST_COLUMNS)
+    proposed = None if arguments.plan is None else read_table(arguments.plan, required=("household_id", "measure"))
+    model = None if arguments.model is None else load_model(arguments.model)
+    evidence = None
+    if arguments.data is not None and model is not None:
+        evidence = evidence_of(read(arguments.data, tell), model, listed.head(N_CARDS))
+    card = {} if model is None else model.card_
+    figures = pd.DataFrame(card["figures"]) if "figures" in card else None
+    missed = None if arguments.groups is None else read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
+    write_html(arguments.out, listed, plan=proposed, evidence=evidence, card=card, figures=figures, missed=missed)
+    return Answer({"out": str(arguments.out)}, str(arguments.out))
+
+
+def changes(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Say what is new since the previous watchlist."""
+    previous, current = (read_table(path, required=LIST_COLUMNS) for path in (arguments.previous, arguments.current))
+    reasons = None
+    if arguments.data is not None or arguments.model is not None:
+        reasons = _exact_reasons(arguments, previous, current, tell)
+    changed = watchlist_changes(previous, current, n=arguments.top, reasons=reasons)
+    if arguments.out is not None:
+        write_table(changed, arguments.out)
+    counts = changed["change"].value_counts().reindex(["entered", "stayed", "left"], fill_value=0)
+    said = changed.loc[changed["change"] != "stayed", in_words("sentence_en", "sentence_zh")]
+    lines = [", ".join(f"{name} {count:,}" for name, count in counts.items()), *said]
+    values = {str(name): int(count) for name, count in counts.items()}
+    return Answer({**values, "changes": records(changed)}, "\n".join(lines))
+
+
+def _exact_reasons(
+    arguments: argparse.Namespace, previous: pd.DataFrame, current: pd.DataFrame, tell: Tell
+) -> pd.DataFrame:
+    """Return what moved the risks of the households on either list, from the tables and the model."""
+    if arguments.data is None or arguments.model is None:
+        raise ValueError(in_words("--data and --model belong together", "--data 与 --model 须同时给出"))
+    data, model = read(arguments.data, tell), load_model(arguments.model)
+    before = model if arguments.model_before is None else load_model(arguments.model_before)
+    tell(in_words("explaining what changed", "正在解释变化"))
+    listed = pd.concat([table[table["rank"] <= (arguments.top or len(table))] for table in (previous, current)])
+    tables = []
+    for table, used in ((previous, before), (current, model)):
+        X = feature_table(data, table["as_of_date"].unique(), outcome=learned_outcome(used.fit_summary_))
+        check_fits(used, X)
+        tables.append(X[X.index.get_level_values(0).isin(listed["household_id"])])
+    change = explain_change(model, *tables, data=data, model_before=before)
+    for table, risk in ((previous, change.risk_before), (current, change.risk_now)):
+        shown = table.set_index("household_id")["risk"].reindex(risk.index)
+        other = (shown - risk).abs() > 1e-9
+        if other.any():
+            raise ValueError(
+                in_words(
+                    f"{int(other.sum())} risks of the list of {table['as_of_date'].iloc[0]:%Y-%m-%d} are not those of "
+                    f"the model and tables given (first: {other.idxmax()}); give the ones it was made with (--model, "
+                    "--model-before, --data), or none",
+                    f"{table['as_of_date'].iloc[0]:%Y-%m-%d}名单中有{int(other.sum())}户的风险与所给模型和数据不符"
+                    f"（首例：{other.idxmax()}）；请给出生成该名单的 --model、--model-before、--data，或都不给",
+                )
+            )
+    return change.reasons(data)

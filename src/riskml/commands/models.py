@@ -1,0 +1,182 @@
+"""The subcommands that learn and judge: train, evaluate, recalibrate."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import pandas as pd
+
+from riskml.buckets.store import is_store, open_store
+from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
+from riskml.features.outcomes import learned_outcome, outcome_values
+from riskml.features.panel import backtest_sets, training_dates, training_set
+from riskml.files import write_table
+from riskml.findings import in_words, language
+from riskml.model.classifier import RiskClassifier
+from riskml.model.recalibration import last_learned, recalibrate, shift_base_rate
+from riskml.model.store import check_fits, load_model, save_model
+from riskml.output.missed import who_is_missed
+from riskml.skill.backtest import compare, errors_by_group, fit_model
+from riskml.steps import Answer, Tell, features_on, figures_text, read, records
+from riskml.tables.monitoring import Monitoring
+
+
+def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Fit a model, measure it where a test date is given, and write its bundle."""
+    outcome = {name: getattr(arguments, name) for name in ("horizon_months", "rule", "net_of_assistance", "outcome")}
+    if is_store(arguments.data):
+        return _train_from_store(arguments, outcome, tell)
+    data = read(arguments.data, tell)
+    tell(in_words("computing features and outcomes", "正在计算特征和结果"))
+    if arguments.test_from is None:
+        dates = training_dates(data, horizon_months=arguments.horizon_months, every_months=arguments.every_months)
+        X, y = training_set(data, dates, **outcome)
+    else:
+        sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
+        X, y = sets[:2]
+    rows, weight = sampled(y, arguments.keep_nonreturns)
+    X, y = X[rows], y[rows]
+    tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
+    learned = {**outcome, **outcome_values(data, arguments.outcome)}
+    how: dict[str, Any] = {"n_trials": arguments.tune, "seed": arguments.seed}
+    model = fit_model(data, X, y, outcome=learned, sample_weight=weight, **how)
+    model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
+    figures = None
+    if arguments.test_from is not None:
+        model.fit_summary_["known_by"] = arguments.test_from
+        tell(in_words("comparing with the rivals", "正在与简单方法比较"))
+        figures = compare(data, model, *sets, seed=arguments.seed)
+    bundle = save_model(model, arguments.out, data=data, figures=figures)
+    values = {
+        "bundle": str(bundle),
+        "fit": model.fit_summary_,
+        "figures": None if figures is None else records(figures),
+    }
+    return Answer(values, str(bundle) if figures is None else f"{bundle}\n\n{figures_text(figures)}")
+
+
+def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Put a model and simple rivals in one table, on dates after all the model learned from."""
+    data, model = read(arguments.data, tell), load_model(arguments.model)
+    outcome = _outcome_of(model)
+    known = _learned_until(model) + pd.DateOffset(months=outcome["horizon_months"])
+    if pd.Timestamp(arguments.test_from) < known:
+        raise ValueError(
+            in_words(
+                f"--test-from {arguments.test_from}: the model learned from outcomes up to {known:%Y-%m-%d}. "
+                "Give that day or a later one, or train with an earlier --test-from.",
+                f"--test-from {arguments.test_from}：模型已学习截至{known:%Y-%m-%d}的结果。"
+                "请给出该日或更晚的日期，或用更早的 --test-from 重新训练。",
+            )
+        )
+    if arguments.out is not None and not arguments.groups:
+        raise ValueError(in_words("--out needs --groups COLUMN,...", "--out 需要同时给出 --groups COLUMN,..."))
+    tell(in_words("computing features and outcomes", "正在计算特征和结果"))
+    sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
+    check_fits(model, sets[2])
+    tell(in_words("comparing with the rivals", "正在与简单方法比较"))
+    figures = compare(data, model, *sets, seed=arguments.seed)
+    values, text = {"test_from": arguments.test_from, "figures": records(figures)}, figures_text(figures)
+    if arguments.groups:
+        tell(in_words("looking at who is missed", "正在查看名单漏掉了谁"))
+        how: dict[str, Any] = {"by": arguments.groups, "quota": arguments.quota, "seed": arguments.seed}
+        errors = errors_by_group(data, model, *sets[2:], **how)
+        for code in ("en", "zh"):
+            errors[f"sentence_{code}"] = who_is_missed(errors, dictionary=model.dictionary_, language=code)
+        if arguments.out is not None:
+            write_table(errors, arguments.out)
+        head = in_words(
+            f"Whom a list of {arguments.quota:.0%} of the households misses:",
+            f"名单取住户的{arguments.quota:.0%}时漏掉了谁：",
+        )
+        values |= {"quota": arguments.quota, "groups": records(errors)}
+        text = "\n".join([text, "", head, *errors[f"sentence_{language()}"]])
+    return Answer(values, text)
+
+
+def recalibrated(arguments: argparse.Namespace, tell: Tell) -> Answer:
+    """Write a model with its level and slope brought up to what was known on a day."""
+    data, model = read(arguments.data, tell).known_by(arguments.until), load_model(arguments.model)
+    if arguments.without_outcomes:
+        tell(in_words("computing features", "正在计算特征"))
+        new = shift_base_rate(model, features_on(data, model, arguments.until))
+    else:
+        tell(in_words("computing features and outcomes", "正在计算特征和结果"))
+        outcome = _outcome_of(model)
+        dates = _newer_dates(data, model, arguments, outcome["horizon_months"])
+        X, y = training_set(data, dates, **outcome)
+        check_fits(model, X)
+        new = recalibrate(model, X[list(model.feature_names_in_)], y)
+    done = new.fit_summary_["recalibrations"][-1]
+    done |= {"known_by": arguments.until}
+    bundle = save_model(new, arguments.out, data=model.card_.get("data"))
+    text = in_words(
+        f"{bundle}: level moved by {done['level_moved']:+.3f} in log-odds, slope {done['slope']:.3f}",
+        f"{bundle}：水平移动 {done['level_moved']:+.3f}（对数几率），斜率 {done['slope']:.3f}",
+    )
+    return Answer({"bundle": str(bundle), **done}, text)
+
+
+def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], tell: Tell) -> Answer:
+    """Fit a model on the rows of a store and write its bundle; figures are those of `riskml evaluate` on a folder."""
+    if outcome["outcome"] != "welfare":
+        raise ValueError(
+            in_words(
+                f"a store trains on the outcome 'welfare' only, not '{outcome['outcome']}'; train on a folder",
+                f"数据仓只能按结果“welfare”训练，不能按“{outcome['outcome']}”；请用数据表文件夹训练",
+            )
+        )
+    store = open_store(arguments.data)
+    how: dict[str, Any] = {"known_by": arguments.test_from, "n_jobs": arguments.jobs}
+    tell(in_words("computing features and outcomes", "正在计算特征和结果"))
+    months = {"horizon_months": arguments.horizon_months, "every_months": arguments.every_months}
+    dates = training_dates_of(store, **months, **how)
+    X, y, weight = sampled_training_set(store, dates, keep_nonreturns=arguments.keep_nonreturns, **how, **outcome)
+    tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
+    model = fit_model(store, X, y, outcome=outcome, sample_weight=weight, n_trials=arguments.tune, seed=arguments.seed)
+    model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
+    if arguments.test_from is not None:
+        model.fit_summary_["known_by"] = arguments.test_from
+    bundle = save_model(model, arguments.out, data=store.description())
+    return Answer({"bundle": str(bundle), "fit": model.fit_summary_, "figures": None}, str(bundle))
+
+
+def _outcome_of(model: RiskClassifier) -> dict[str, Any]:
+    """Return what the labels of a model mean."""
+    learned = {"rule": "at_horizon", "net_of_assistance": False, **model.fit_summary_}
+    outcome = {name: learned[name] for name in ("horizon_months", "rule", "net_of_assistance")}
+    return {**outcome, "outcome": learned_outcome(learned)}
+
+
+def _learned_until(model: RiskClassifier) -> pd.Timestamp:
+    """Return the newest as-of date a model has learned the outcomes of."""
+    day = last_learned(model)
+    if day is None:
+        raise ValueError(
+            in_words(
+                "the model learned from rows without as-of dates, so nobody can say which outcomes are new to it",
+                "模型由没有评估日期的数据训练而成，无法判断哪些结果是新的",
+            )
+        )
+    return day
+
+
+def _newer_dates(
+    data: Monitoring, model: RiskClassifier, arguments: argparse.Namespace, horizon_months: int
+) -> list[pd.Timestamp]:
+    """Return the as-of dates of the newest twelve months whose outcome was known and is new to the model."""
+    learned, until = _learned_until(model), pd.Timestamp(arguments.until)
+    dates = training_dates(data, horizon_months=horizon_months, every_months=arguments.every_months)
+    known = [day for day in dates if day + pd.DateOffset(months=horizon_months) <= until]
+    newer = [day for day in known if day > learned]
+    if not newer:
+        raise ValueError(
+            in_words(
+                f"no outcome known on {until:%Y-%m-%d} is new to the model: it has learned from as-of dates up to "
+                f"{learned:%Y-%m-%d}, and an outcome takes {horizon_months} months. Give a later --until.",
+                f"{until:%Y-%m-%d}已知的结果中没有模型未学过的：模型已学习截至{learned:%Y-%m-%d}的评估日期，"
+                f"结果需要{horizon_months}个月。请给出更晚的 --until。",
+            )
+        )
+    return [day for day in newer if day > newer[-1] - pd.DateOffset(months=12)]

@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from riskml.model.calibration import Rows, calibrate, fit_affine
+from riskml.model.venn_abers import venn_abers
 
 DATES = pd.date_range("2019-01-01", periods=16, freq="QS")
 
@@ -190,3 +193,87 @@ def test_shares_of_rows_of_like_score_lie_within_the_interval_of_households_on_m
         share = np.bincount(tenth, returned) / np.bincount(tenth)
         inside.append((lower <= share) & (share <= upper))
     assert np.mean(inside) >= 0.9
+
+
+# --- intervals by group ----------------------------------------------------------------------------------------------
+
+ASKED = np.linspace(-4.5, 0, 10)
+
+
+def grouped_rows(seed, n=2000, share=0.25, wrong=1.2):
+    """Rows without dates; a fourth of them are of a group that returns more than the margin says."""
+    rng = np.random.default_rng(seed)
+    margin, astray = rng.normal(-2.5, 1.2, n), rng.random(n) < share
+    y = (rng.random(n) < expit(margin + wrong * astray)).astype(np.int64)
+    return Rows(margin[:, None], y, np.ones(n), group=np.where(astray, "astray", "plain").astype(object))
+
+
+def truth(group, wrong=1.2):
+    return expit(ASKED + wrong * (group == "astray"))
+
+
+def test_on_exchangeable_rows_grouped_intervals_hold_in_a_group_that_the_model_gets_wrong_and_pooled_ones_do_not():
+    inside = {(how, group): [] for how in ("pooled", "grouped") for group in ("astray", "plain")}
+    for seed in range(50):
+        found = learned(grouped_rows(seed))
+        for how, group in inside:
+            labels = np.full(len(ASKED), group, dtype=object) if how == "grouped" else None
+            lower, upper = found.interval(ASKED, 0.9, labels).T
+            inside[how, group].append((lower <= truth(group)) & (truth(group) <= upper))
+    # 50 draws: two standard errors of a share of 0.9 are 0.08.
+    for group in ("astray", "plain"):
+        assert np.mean(inside["grouped", group]) >= 0.9
+        assert np.mean(inside["grouped", group], axis=0).min() >= 0.82
+    # The planted fault: one interval for all.
+    assert np.mean(inside["pooled", "astray"]) < 0.4
+
+
+def test_the_steps_of_a_group_are_those_of_its_rows_alone():
+    rows = grouped_rows(0)
+    rows = replace(rows, X=rows.X.round().clip(-4, 0))  # few scores: each has a step of its own
+    found = learned(rows)
+    for name, curve in found.group_curves.items():
+        own = rows.group == name
+        alone = venn_abers(rows.X[own, 0], rows.y[own].astype(float), np.ones(own.sum()), np.full(own.sum(), 0.5))
+        np.testing.assert_allclose(curve.pair(rows.X[own, 0]), alone.pair(rows.X[own, 0]), rtol=0, atol=1e-12)
+    assert found.group_curves.keys() == {"astray", "plain"}
+
+
+def test_a_group_the_model_gets_wrong_does_not_pass_for_rows_that_repeat_one_another():
+    found = learned(grouped_rows(1, n=20_000))
+    assert found.group_curves["astray"].design_effect == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("events", [9, 10])
+def test_a_group_with_fewer_than_ten_returns_shares_the_interval_of_all(events):
+    rows = grouped_rows(2)
+    few = np.flatnonzero((rows.group == "plain") & (rows.y == 1))[:events]
+    group = rows.group.copy()
+    group[few] = "few"
+    group[np.flatnonzero((rows.group == "plain") & (rows.y == 0))[:50]] = "few"
+    found = learned(Rows(rows.X, rows.y, rows.weight, group=group))
+    assert ("few" in found.group_curves) == (events == 10)
+    few = found.interval(ASKED, 0.9, np.full(len(ASKED), "few", dtype=object))
+    assert np.array_equal(few, found.interval(ASKED, 0.9)) == (events == 9)
+
+
+def test_groups_count_in_the_newest_year_only():
+    rows = world(8, n_households=400)
+    old = rows.dates < DATES[8]
+    group = np.where(old, "gone", "here").astype(object)
+    found = learned(Rows(rows.X, rows.y, rows.weight, rows.household, rows.dates, group))
+    assert list(found.group_curves) == ["here"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.floats(0.05, 0.9), st.floats(0.01, 0.09))
+def test_grouped_intervals_always_hold_the_risk_and_widen_with_the_coverage(seed, coverage, more):
+    found = learned(grouped_rows(seed % 7, n=600, share=0.3, wrong=2.0))
+    rng = np.random.default_rng(seed)
+    margin = rng.normal(-2, 4, 50)
+    labels = rng.choice(np.array(["astray", "plain", "nobody"], dtype=object), 50)
+    risk = expit(found.log_odds(margin))
+    lower, upper = found.interval(margin, coverage, labels).T
+    wider_lower, wider_upper = found.interval(margin, coverage + more, labels).T
+    assert ((wider_lower >= 0) & (wider_lower <= lower) & (lower <= risk)).all()
+    assert ((risk <= upper) & (upper <= wider_upper) & (wider_upper <= 1)).all()

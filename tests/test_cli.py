@@ -18,6 +18,7 @@ import pytest
 from riskml import commands
 from riskml.causes import CAUSES
 from riskml.cli import build_parser, main
+from riskml.features.panel import feature_table
 from riskml.files import read_table, write_table
 from riskml.planning.measures import example_measures
 from riskml.tables.reading import read_monitoring
@@ -196,6 +197,36 @@ def test_a_column_to_group_by_that_does_not_exist_is_named(work, capsys):
 def test_a_model_is_not_tested_on_what_it_learned_from(work, capsys):
     assert riskml(work, "evaluate {}/county --model {}/models --test-from 2022-06-01") == 1
     assert "learned from outcomes up to" in capsys.readouterr().err
+
+
+def test_intervals_by_group_are_learned_by_train_used_by_score_and_told_by_the_card(work, tmp_path, capsys):
+    train = f"train {{}}/county --test-from {TEST_FROM} --out {tmp_path} --seed 1 --interval-groups"
+    assert riskml(work, f"{train} area_id:9,head_female --json") == 0
+    groups = json.loads(capsys.readouterr().out)["fit"]["interval_groups"]
+    assert groups["by"] == ["area_id:9", "head_female"]
+    assert all(re.fullmatch(r"\d{9} × (0|1|missing)", name) for name in groups["own"] + groups["shared"])
+    bundle = next(tmp_path.glob("*-????????"))
+    assert set(json.loads((bundle / "calibration.json").read_text())["group_curves"]) == set(groups["own"]) != set()
+    assert "(area_id:9, head_female) whose own outcomes give" in (bundle / "CARD.md").read_text(encoding="utf-8")
+    score = f"score {{}}/county --as-of {AS_OF} --explain none --out {tmp_path}/list.parquet --model"
+    riskml(work, f"{score} {tmp_path}")
+    own = read_table(tmp_path / "list.parquet")
+    whole = read_table(work / "before.parquet")
+    pd.testing.assert_series_equal(own["risk"], whole["risk"])
+    label = own["area_id"].str[:9] + " × " + head_female(work, own).map({0.0: "0", 1.0: "1"}).fillna("missing")
+    in_groups = label.isin(groups["own"]).to_numpy()
+    assert in_groups.any()
+    differ = (own["risk_lower"] != whole["risk_lower"]) | (own["risk_upper"] != whole["risk_upper"])
+    assert differ[in_groups].any()
+    assert not differ[~in_groups].any()
+    capsys.readouterr()
+    assert riskml(work, f"{train} nowhere") == 1
+    assert "'nowhere' is no column of the feature table or of the cohort" in capsys.readouterr().err
+
+
+def head_female(work: Path, listed: pd.DataFrame) -> pd.Series:
+    X = feature_table(read_monitoring(work / "county"), [AS_OF])
+    return X["head_female"].droplevel("as_of_date").loc[listed["household_id"]].reset_index(drop=True)
 
 
 def test_the_bundle_says_what_was_learned(work):

@@ -171,6 +171,35 @@ def test_the_interval_holds_the_risk_and_widens_with_the_coverage(fitted):
         model.risk_interval(X, coverage=90)
 
 
+def test_groups_change_the_intervals_of_those_with_outcomes_enough_and_nothing_else(fitted):
+    model, X, y = fitted
+    groups = pd.Series(np.where(X["members"] > 2, "large", "small"), index=X.index)
+    groups.iloc[:8] = None
+    grouped = clone(model).fit(X, y, groups=groups)
+    assert grouped.fit_summary_["interval_groups"] == {"own": ["large", "small"], "shared": ["missing"]}
+    pd.testing.assert_series_equal(grouped.predict_risk(X), model.predict_risk(X), check_exact=True)
+    whole = model.risk_interval(X)
+    pd.testing.assert_frame_equal(grouped.risk_interval(X), whole, check_exact=True)
+    own = grouped.risk_interval(X, groups=groups)
+    assert (own[:8] == whole[:8]).all(axis=None)
+    assert (own[8:] != whole[8:]).any(axis=None)
+    unknown = grouped.risk_interval(X, groups=np.full(len(X), "elsewhere"))
+    pd.testing.assert_frame_equal(unknown, whole, check_exact=True)
+    order = np.random.default_rng(2).permutation(len(X))
+    again = clone(model).fit(X.iloc[order], y.iloc[order], groups=groups.iloc[order])
+    assert again.calibrator_ == grouped.calibrator_
+
+
+def test_groups_that_do_not_fit_are_refused(fitted):
+    model, X, y = fitted
+    with pytest.raises(ValueError, match="one label a row, got 3"):
+        clone(model).fit(X, y, groups=["a", "b", "c"])
+    with pytest.raises(ValueError, match="indexed differently"):
+        clone(model).fit(X, y, groups=pd.Series("a", index=X.index[::-1]))
+    with pytest.raises(ValueError, match="knows no intervals by group"):
+        model.risk_interval(X, groups=np.full(len(X), "a"))
+
+
 def test_the_summary_is_plain_and_counts_what_was_learned_from(fitted):
     model, X, y = fitted
     assert json.loads(json.dumps(model.fit_summary_)) == model.fit_summary_

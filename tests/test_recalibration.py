@@ -160,6 +160,33 @@ def test_a_base_rate_from_features_is_no_outcome_learned_from(model):
     assert recalibrate(shifted, X, y).fit_summary_["recalibrations"][0]["how"] == "base rate from features"
 
 
+def test_the_intervals_of_groups_move_with_the_line_and_come_back_from_a_bundle(tmp_path):
+    X, y = district(0)
+    groups = np.where(X["jobs"] > 2, "a", "b")
+    model = RiskClassifier(n_estimators=30).fit(X, y, groups=groups)
+    later, returned = district(9, level=1.0, start="2023-01-01")
+    new = recalibrate(model, later, returned)
+    stretch = new.calibrator_.slope / model.calibrator_.slope
+    move = new.calibrator_.intercept - stretch * model.calibrator_.intercept
+    assert move > 0.5
+    for name, curve in model.calibrator_.group_curves.items():
+        some = np.array(curve.p1) < 1
+        np.testing.assert_allclose(
+            logit(np.array(new.calibrator_.group_curves[name].p1)[some]),
+            stretch * logit(np.array(curve.p1)[some]) + move,
+            rtol=0,
+            atol=1e-9,
+        )
+    back = load_model(save_model(new, tmp_path))
+    assert back.calibrator_ == new.calibrator_
+    asked = np.where(later["jobs"] > 2, "a", "b")
+    bounds = [each.risk_interval(later, groups=asked) for each in (new, back)]
+    pd.testing.assert_frame_equal(*bounds, check_exact=True)
+    shifted = shift_base_rate(model, later).calibrator_
+    assert shifted.group_curves.keys() == {"a", "b"}
+    assert shifted.group_curves["a"].p1 != model.calibrator_.group_curves["a"].p1
+
+
 def test_bundle_card_and_manifest_say_what_was_done_and_the_model_comes_back(model, tmp_path):
     X, y = district(8, level=1.0, start="2023-01-01")
     new = recalibrate(model, X, y)

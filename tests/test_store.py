@@ -284,6 +284,9 @@ def test_trees_that_part_the_missing_from_the_rest_are_kept(fitted):
         ("calibration_json", pattern(r'"thresholds": \[\s+[-\d.]+', '"thresholds": [ 99')),
         ("calibration_json", pattern(r'"thresholds": \[\s+[-\d.]+,', '"thresholds": [')),
         ("calibration_json", pattern(r'"p1": \[\s+[-\d.e]+', '"p1": [ 1.5')),
+        ("calibration_json", swap('"group_curves": {}', '"group_curves": []')),
+        ("calibration_json", swap('"group_curves": {}', '"group_curves": {"a": null}')),
+        ("calibration_json", swap('"group_curves": {}', '"group_curves": {"a": {"p0": [0.1], "p1": [0.2]}}')),
         ("features_json", swap('"cause": "income"', '"cause": "laziness"')),
         ("features_json", swap('"direction": -1', '"direction": -2')),
         ("features_json", swap('"name": "jobs"', '"name": "welfare"')),
@@ -308,7 +311,7 @@ def test_a_bundle_of_the_format_before_gives_its_risks_and_the_interval_of_the_l
 
     def before(text):
         return json.dumps(
-            {name: value for name, value in json.loads(text).items() if name not in ("base_rate", "curve")}
+            {name: v for name, v in json.loads(text).items() if name not in ("base_rate", "curve", "group_curves")}
         )
 
     old = load_model(sealed(bundle, calibration_json=before))
@@ -319,9 +322,21 @@ def test_a_bundle_of_the_format_before_gives_its_risks_and_the_interval_of_the_l
         shift_base_rate(old, X)
 
 
+def test_a_bundle_without_intervals_by_group_is_read_as_it_was(fitted, bundle):
+    model, X, _ = fitted
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+
+    def before(text):
+        return json.dumps({name: value for name, value in json.loads(text).items() if name != "group_curves"})
+
+    old = load_model(sealed(bundle, calibration_json=before))
+    pd.testing.assert_frame_equal(old.risk_interval(X), model.risk_interval(X), check_exact=True)
+
+
 def test_a_manifest_of_another_format_is_refused(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
-    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 3}))
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 4}))
     with pytest.raises(ModelRefused, match=r"manifest\.json"):
         load_model(sealed(bundle))
 

@@ -237,6 +237,14 @@ def _train(parser: argparse.ArgumentParser) -> None:
         metavar="TRIALS",
         help="search better settings on earlier dates first, use them if they win on the newest (needs riskml[tune])",
     )
+    parser.add_argument(
+        "--interval-groups",
+        type=_names,
+        default=[],
+        metavar="COLUMN,...",
+        help="give the groups of these columns (as in `riskml evaluate --groups`; of several, their combination) "
+        "intervals of the risk that hold within each group; `riskml score` then uses them",
+    )
     _jobs(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model bundles")
     _seed(parser)

@@ -20,6 +20,7 @@ from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
 from riskml.output.report import write_report
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist
+from riskml.skill.groups import group_labels
 from riskml.tables.monitoring import Monitoring
 from riskml.tables.reading import read_monitoring
 
@@ -86,9 +87,11 @@ def ranked(
     )
     X, risk = X.iloc[order], risk.iloc[order]
     n = len(X) if n_explained is None else n_explained
-    at_risk = cohort(data, X.index.unique("as_of_date"), outcome=learned_outcome(model.fit_summary_))
-    areas = at_risk["area_id"].reindex(X.index).to_numpy()
-    intervals = model.risk_interval(X)
+    at_risk = cohort(data, X.index.unique("as_of_date"), outcome=learned_outcome(model.fit_summary_)).loc[X.index]
+    areas = at_risk["area_id"].to_numpy()
+    by = model.fit_summary_.get("interval_groups", {}).get("by")
+    groups = None if by is None else group_labels(by, X, at_risk, model.dictionary_)
+    intervals = model.risk_interval(X, groups=groups)
     parts = []
     if n > 0:
         parts.append(watchlist(risk[:n], explain(model, X[:n]), areas=areas[:n], intervals=intervals[:n]))

@@ -39,7 +39,11 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     X, y = X[rows], y[rows]
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
     learned = {**outcome, **outcome_values(data, arguments.outcome)}
-    how: dict[str, Any] = {"n_trials": arguments.tune, "seed": arguments.seed}
+    how: dict[str, Any] = {
+        "interval_groups": arguments.interval_groups,
+        "n_trials": arguments.tune,
+        "seed": arguments.seed,
+    }
     model = fit_model(data, X, y, outcome=learned, sample_weight=weight, **how)
     model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     figures = None
@@ -125,6 +129,13 @@ def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], te
             in_words(
                 f"a store trains on the outcome 'welfare' only, not '{outcome['outcome']}'; train on a folder",
                 f"数据仓只能按结果“welfare”训练，不能按“{outcome['outcome']}”；请用数据表文件夹训练",
+            )
+        )
+    if arguments.interval_groups:
+        raise ValueError(
+            in_words(
+                "--interval-groups needs a folder of tables; a store trains without it",
+                "--interval-groups 需要数据表文件夹；数据仓训练时不能使用",
             )
         )
     store = open_store(arguments.data)

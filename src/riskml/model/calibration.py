@@ -8,8 +8,8 @@ about the model in use, which has seen them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,8 @@ class Calibration:
         Share that returned among the rows the level was learned on; 0 where it is not known.
     curve : VennAbers, optional
         What their outcomes say of each margin without the line; None where nothing was learned.
+    group_curves : mapping of str to VennAbers
+        The same from the rows of one group alone, for the groups with outcomes enough.
     """
 
     slope: float = 1.0
@@ -70,16 +72,18 @@ class Calibration:
     reason: str = ""
     base_rate: float = 0.0
     curve: VennAbers | None = None
+    group_curves: Mapping[str, VennAbers] = field(default_factory=dict)
 
     def log_odds(self, margin: FloatArray) -> FloatArray:
         """Return the calibrated log-odds of margins."""
         return self.slope * margin + self.intercept
 
-    def interval(self, margin: FloatArray, coverage: float) -> FloatArray:
+    def interval(self, margin: FloatArray, coverage: float, groups: NDArray[Any] | None = None) -> FloatArray:
         """Return lower and upper risk, shape (n_rows, 2); NaN where nothing was learned of the calibration.
 
         From the lower bound of two intervals to the upper: that of the line, right if risk is affine in the log-odds,
-        and that of the Venn-Abers steps, right if risk rises with the margin. Both count how far the level moves.
+        and that of the Venn-Abers steps, right if risk rises with the margin. Both count how far the level moves. The
+        steps are those of the row's group where it has its own, else those of all rows.
         """
         if self.source == "none":
             return np.full((len(margin), 2), np.nan)
@@ -88,10 +92,15 @@ class Calibration:
         half = quantile * np.sqrt(level_variance + (self.slope_se * (margin - self.centre)) ** 2)
         lower, upper = z - half, z + half
         if self.curve is not None:
-            low, centre, high = logit(self.curve.interval(margin, coverage)).T
+            steps = self.curve.interval(margin, coverage)
+            for name, curve in {} if groups is None else self.group_curves.items():
+                own = groups == name
+                steps[own] = curve.interval(margin[own], coverage)
+            low, centre, high = logit(steps).T
             half = quantile * np.sqrt(level_variance)
-            lower = np.minimum(lower, centre - np.hypot(centre - low, half))
-            upper = np.maximum(upper, centre + np.hypot(high - centre, half))
+            # At a low coverage both bounds may lie on one side of the centre.
+            lower = np.minimum(lower, centre - np.hypot(np.maximum(centre - low, 0), half))
+            upper = np.maximum(upper, centre + np.hypot(np.maximum(high - centre, 0), half))
         return expit(np.column_stack([lower, upper]))
 
     def as_dict(self) -> dict[str, Any]:
@@ -113,6 +122,8 @@ class Rows:
         A number per household; None where rows have no households.
     dates : DatetimeIndex of length n_rows, optional
         As-of dates; None where rows have none.
+    group : ndarray of str, shape (n_rows,), optional
+        Whose outcomes give the interval; None where there are no groups.
     """
 
     X: Any
@@ -120,12 +131,14 @@ class Rows:
     weight: FloatArray
     household: IntArray | None = None
     dates: pd.DatetimeIndex | None = None
+    group: NDArray[Any] | None = None
 
     def take(self, rows: IntArray) -> Rows:
         """Return some of the rows."""
         household = None if self.household is None else self.household[rows]
         dates = None if self.dates is None else self.dates[rows]
-        return Rows(self.X[rows], self.y[rows], self.weight[rows], household, dates)
+        group = None if self.group is None else self.group[rows]
+        return Rows(self.X[rows], self.y[rows], self.weight[rows], household, dates, group)
 
 
 #: Trains on the rows given and returns the margins of further features.
@@ -140,7 +153,8 @@ def calibrate(rows: Rows, train: Trainer, *, horizon_months: int, seed: int) -> 
     Blocks whose past is under a quarter of the rows are left out, since a model of so few rows is bolder than the one
     in use. The level comes from margins of folds of households, on the as-of dates of the newest twelve months. Both
     are posterior modes under the priors ``PRIOR_SLOPE_SD`` and ``PRIOR_LEVEL_SD``. The Venn-Abers steps of the interval
-    are those of the rows and margins of the level.
+    are those of the rows and margins of the level; a group with :data:`LEAST_EVENTS` rows of either outcome among them
+    has steps of its own too.
 
     Parameters
     ----------
@@ -328,18 +342,38 @@ def _with_level(known: Calibration, rows: Rows, margin: FloatArray, horizon_mont
         sd = _level_sd(rows, z, overall, horizon_months)
     level, error = _level(rows, z, newest, overall, PRIOR_LEVEL_SD)
     y, weight, p = rows.y[newest].astype(np.float64), rows.weight[newest], expit(z[newest] + level)
-    information = weight * p * (1 - p)
-    score = household_sums(rows.household, newest, weight * (y - p))
-    design_effect = max(1.0, float(score @ score / information.sum()))
     return replace(
         known,
         intercept=level,
         level_se=error,
         level_sd=sd,
-        centre=float(np.average(margin[newest], weights=information)),
+        centre=float(np.average(margin[newest], weights=weight * p * (1 - p))),
         base_rate=float(np.average(y, weights=weight)),
-        curve=venn_abers(margin[newest], y, weight, p, design_effect=design_effect),
+        curve=_curve(rows, margin, z + level, newest),
+        group_curves=_group_curves(rows, margin, z, newest, level),
     )
+
+
+def _curve(rows: Rows, margin: FloatArray, log_odds: FloatArray, part: IntArray) -> VennAbers:
+    """Return the Venn-Abers steps of a part, with the design effect of its households and weights."""
+    y, weight, p = rows.y[part].astype(np.float64), rows.weight[part], expit(log_odds[part])
+    score = household_sums(rows.household, part, weight * (y - p))
+    design_effect = max(1.0, float(score @ score / (weight * p * (1 - p)).sum()))
+    return venn_abers(margin[part], y, weight, p, design_effect=design_effect)
+
+
+def _group_curves(rows: Rows, margin: FloatArray, z: FloatArray, part: IntArray, level: float) -> dict[str, VennAbers]:
+    """Return the steps of each group of a part with outcomes enough (Mondrian: a category is its own population)."""
+    if rows.group is None:
+        return {}
+    curves = {}
+    for name, place in pd.Series(part).groupby(rows.group[part]).indices.items():
+        own = part[place]
+        if _has_events(rows, own):
+            # At the group's own level: residuals about a wrong one would pass for rows that say the same.
+            own_level, _ = _level(rows, z, own, level, PRIOR_LEVEL_SD)
+            curves[str(name)] = _curve(rows, margin, z + own_level, own)
+    return curves
 
 
 def _level(rows: Rows, z: FloatArray, part: IntArray, prior: float, prior_sd: float) -> tuple[float, float]:

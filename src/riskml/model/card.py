@@ -82,7 +82,7 @@ def model_card(
         "riskml": riskml.__version__,
         "training": model.fit_summary_,
         "settings": {name: value for name, value in model.get_params().items() if name != "dictionary"},
-        "calibration": {name: value for name, value in model.calibrator_.as_dict().items() if name != "curve"},
+        "calibration": {name: value for name, value in model.calibrator_.as_dict().items() if "curve" not in name},
         "n_features": len(model.dictionary_),
         "tables_needed": sorted({table for table in model.dictionary_["table"] if table}),
         **{key: {"en": en, "zh": zh} for key, (en, zh) in _SAID.items()},
@@ -126,6 +126,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         f"- calibration: slope {calibration['slope']:.3f}, intercept {calibration['intercept']:.3f}; {source}",
         "",
     ]
+    lines += _interval_lines(card["training"].get("interval_groups"))
     lines += _recalibration_lines(card["training"].get("recalibrations", []))
     lines += [*_data_lines(card.get("data")), *_figure_lines(card.get("figures"))]
     lines += ["## Limits", "", *(f"- {limit['en']}" for limit in card["limits"]), ""]
@@ -136,7 +137,24 @@ def card_text(card: Mapping[str, Any]) -> str:
 
 
 def _said(values: Mapping[str, Any]) -> list[str]:
-    return [f"- {key.replace('_', ' ')}: {value}" for key, value in values.items() if key != "recalibrations"]
+    own = ("interval_groups", "recalibrations")
+    return [f"- {key.replace('_', ' ')}: {value}" for key, value in values.items() if key not in own]
+
+
+def _interval_lines(groups: Mapping[str, Any] | None) -> list[str]:
+    if groups is None:
+        return []
+    by = f" ({', '.join(groups['by'])})" if "by" in groups else ""
+    said = {
+        "own": f"Groups{by} whose own outcomes give the interval of their risks",
+        "shared": "Groups with too few outcomes of their own, which have the interval of all",
+    }
+    lines = [f"- {words}: {len(groups[key])}{_first(groups[key])}" for key, words in said.items()]
+    return ["## Intervals by group", "", *lines, ""]
+
+
+def _first(names: list[str]) -> str:
+    return f" ({', '.join(names[:10])}{', ...' if len(names) > 10 else ''})" if names else ""
 
 
 def _recalibration_lines(steps: list[Mapping[str, Any]]) -> list[str]:

@@ -116,7 +116,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RiskClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> RiskClassifier:
         """Learn trees and calibration.
 
         Parameters
@@ -131,6 +131,12 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             Labels of two classes.
         sample_weight : array, shape (n_rows,), optional
             Weights; only their proportions count. Rows of weight 0 are left out.
+        groups : Series or array of str, shape (n_rows,), optional
+            One label a row (the beginning of an area's code, a category): :meth:`risk_interval` can then be asked for
+            intervals that hold within each group. Trees and risks are the same with and without. A group with fewer
+            than :data:`riskml.model.calibration.LEAST_EVENTS` rows of either outcome in the newest twelve months shares
+            the interval of all; ``fit_summary_["interval_groups"]`` says which have their ``own`` and which are
+            ``shared``. A label that is missing is the group ``missing``.
 
         Returns
         -------
@@ -140,7 +146,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If values are infinite, labels missing or not of two classes, or a tree larger than 31 leaves or depth 8.
+            If values are infinite, labels missing or not of two classes, a tree larger than 31 leaves or depth 8, or
+            groups of another length or index than X.
         """
         if not (2 <= self.num_leaves <= MAX_LEAVES and 1 <= self.max_depth <= MAX_DEPTH):
             raise ValueError(
@@ -164,10 +171,13 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, codes = np.unique(labels[order], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("y holds one class only; both returned and not returned are needed")
-        rows = Rows(MatrixRows(values, order), codes.astype(np.int64), weight[order] / weight[order].mean())
+        group = None if groups is None else _labels_of(groups, X)[order]
+        household = dates = None
         if index is not None:
             dates = pd.DatetimeIndex(index.get_level_values("as_of_date"))[order]
-            rows = Rows(rows.X, rows.y, rows.weight, pd.factorize(index.get_level_values(0)[order])[0], dates)
+            household = pd.factorize(index.get_level_values(0)[order])[0]
+        weight = weight[order] / weight[order].mean()
+        rows = Rows(MatrixRows(values, order), codes.astype(np.int64), weight, household, dates, group)
         names = [str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])]
         self.dictionary_ = _meanings(self.dictionary, names)
         self.booster_ = self._boost(rows)
@@ -253,14 +263,16 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.Series(expit(self.decision_function(X)), index=index, name="risk")
 
-    def risk_interval(self, X: pd.DataFrame, *, coverage: float = 0.9) -> pd.DataFrame:
+    def risk_interval(self, X: pd.DataFrame, *, coverage: float = 0.9, groups: Any = None) -> pd.DataFrame:
         """Return how far the probability itself is known.
 
         The interval holds that of the calibration's line (how well its slope and level are known, households as
         clusters) and that of the outcomes without the line (:class:`riskml.model.venn_abers.VennAbers`); both count how
         far the level moves from one horizon to the next. With at least ``coverage`` it holds the share of returns among
-        households of the same score in the coming horizon, as long as levels go on moving as they did. It always holds
-        the risk, and says nothing of one household's fate.
+        households of the same score in the coming horizon, as long as levels go on moving as they did. With ``groups``
+        (Mondrian Venn-Abers: the outcomes of the row's own group) the same is said of the households of the same score
+        *and group*, also of a group whose risk the model gets wrong; where levels move, of that group as far as its
+        level moves with that of all. It always holds the risk, and says nothing of one household's fate.
 
         Parameters
         ----------
@@ -268,6 +280,9 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             Features.
         coverage : float, default 0.9
             Between 0 and 1.
+        groups : Series or array of str, shape (n_rows,), optional
+            The group of each row, as ``fit`` was given them. A group that training had too few outcomes of, or did not
+            know, has the interval of all.
 
         Returns
         -------
@@ -278,11 +293,14 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the coverage is not between 0 and 1, or X does not fit.
+            If the coverage is not between 0 and 1, X does not fit, or there are groups and ``fit`` was given none.
         """
         if not 0 < coverage < 1:
             raise ValueError(f"coverage must lie between 0 and 1, got {coverage}")
-        bounds = self.calibrator_.interval(self._margin(X), coverage)
+        margin = self._margin(X)
+        if groups is not None and "interval_groups" not in self.fit_summary_:
+            raise ValueError("the model knows no intervals by group: give groups= to fit, or none here")
+        bounds = self.calibrator_.interval(margin, coverage, None if groups is None else _labels_of(groups, X))
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.DataFrame(bounds, index=index, columns=["risk_lower", "risk_upper"])
 
@@ -363,7 +381,21 @@ def _summary(rows: Rows, calibration: Calibration, horizon_months: int) -> dict[
         said["households"] = len(np.unique(rows.household))
         said["first_as_of_date"] = f"{rows.dates.min():%Y-%m-%d}"
         said["last_as_of_date"] = f"{rows.dates.max():%Y-%m-%d}"
+    if rows.group is not None:
+        own = sorted(calibration.group_curves)
+        shared = sorted(set(pd.unique(rows.group)) - set(own))
+        said["interval_groups"] = {"own": own, "shared": shared}
     return said
+
+
+def _labels_of(groups: Any, X: Any) -> NDArray[Any]:
+    """Return the label of each row as text, ``missing`` where there is none."""
+    labels = pd.Series(groups)
+    if len(labels) != len(X):
+        raise ValueError(f"groups must hold one label a row, got {len(labels)} for {len(X)} rows")
+    if isinstance(groups, pd.Series) and isinstance(X, pd.DataFrame) and not groups.index.equals(X.index):
+        raise ValueError("groups and X are indexed differently; put them in one order first")
+    return np.where(labels.isna(), "missing", labels.astype(str)).astype(object)
 
 
 def _meanings(dictionary: pd.DataFrame | None, names: list[str]) -> pd.DataFrame:

@@ -43,7 +43,7 @@ def recalibrate(
     What is known of level and slope now is the prior: the level is normal around the present one with the variance
     ``level_se^2 + level_sd^2`` (it has moved for a horizon), the slope around the present one with ``slope_se^2``. So
     a hundred new returns set the level and hardly move the slope, and no outcome at all changes nothing. The interval
-    follows: its standard errors are those of the posterior, its Venn-Abers steps move with the line.
+    follows: its standard errors are those of the posterior, its Venn-Abers steps (of groups too) move with the line.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def updated_calibration(
     intercept = level - slope * known.centre
     stretch = slope / known.slope
     return replace(
-        known,
+        _moved(known, stretch, intercept - stretch * known.intercept),
         slope=slope,
         intercept=intercept,
         slope_se=float(np.sqrt(covariance[1, 1])),
@@ -190,7 +190,6 @@ def updated_calibration(
         source="new_outcomes" if known.source == "none" else known.source,
         reason="" if known.source == "none" else known.reason,
         base_rate=float(np.average(y, weights=weight)),
-        curve=None if known.curve is None else known.curve.moved(stretch, intercept - stretch * known.intercept),
     )
 
 
@@ -237,11 +236,15 @@ def shifted_calibration(known: Calibration, margin: FloatArray) -> Calibration:
             )
         )
     move = float(brentq(excess, -_FURTHEST, _FURTHEST, xtol=1e-12))
+    return replace(_moved(known, 1.0, move), intercept=known.intercept + move, base_rate=float(expit(start + move)))
+
+
+def _moved(known: Calibration, stretch: float, move: float) -> Calibration:
+    """Return a calibration whose Venn-Abers steps, those of the groups too, have moved with its line."""
     return replace(
         known,
-        intercept=known.intercept + move,
-        base_rate=float(expit(start + move)),
-        curve=None if known.curve is None else known.curve.moved(1.0, move),
+        curve=None if known.curve is None else known.curve.moved(stretch, move),
+        group_curves={name: curve.moved(stretch, move) for name, curve in known.group_curves.items()},
     )
 
 

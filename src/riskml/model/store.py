@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from riskml.tables.monitoring import Monitoring
 
 FILES = ("model.txt", "calibration.json", "features.json", "card.json", "CARD.md")
-#: Format 1 is read too: its calibration has no base rate and no Venn-Abers steps, and its intervals are as they were.
-_FORMAT, _READ = 2, (1, 2)
+#: Older formats are read too, with intervals as they were: 1 has no base rate and no Venn-Abers steps, 2 none by group.
+_FORMAT, _READ = 3, (1, 2, 3)
 
 
 def save_model(
@@ -235,7 +235,12 @@ def _structured(bundle: Path, name: str, build: Callable[[Any], Any], value: Any
 
 def _calibration(given: Any) -> Calibration:
     wanted = {field.name: field.type for field in fields(Calibration)}
-    if not isinstance(given, dict) or set(given) not in (set(wanted), set(wanted) - {"base_rate", "curve"}):
+    of_format_2 = set(wanted) - {"group_curves"}
+    if not isinstance(given, dict) or set(given) not in (
+        set(wanted),
+        of_format_2,
+        of_format_2 - {"base_rate", "curve"},
+    ):
         raise ValueError(f"expected exactly {', '.join(wanted)}")
     for name, value in given.items():
         kind = wanted[name]
@@ -245,12 +250,15 @@ def _calibration(given: Any) -> Calibration:
             raise ValueError(f"{name} is not a finite number")
     if given["slope"] <= 0 or min(given["slope_se"], given["level_se"], given["level_sd"]) < 0:
         raise ValueError("slope must be positive, errors not negative")
-    return Calibration(**{**given, "curve": _curve(given.get("curve"))})
+    groups = given.get("group_curves", {})
+    if not isinstance(groups, dict) or (groups and given["curve"] is None):
+        raise ValueError("group_curves is not of its structure")
+    curves = {name: _curve(curve) for name, curve in groups.items()}
+    whole = None if given.get("curve") is None else _curve(given["curve"])
+    return Calibration(**{**given, "curve": whole, "group_curves": curves})
 
 
-def _curve(given: Any) -> VennAbers | None:
-    if given is None:
-        return None
+def _curve(given: Any) -> VennAbers:
     if not isinstance(given, dict) or set(given) != {field.name for field in fields(VennAbers)}:
         raise ValueError("curve is not of its structure")
     columns = [given[name] for name in ("thresholds", "p0", "p1")]

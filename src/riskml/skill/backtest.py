@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from riskml.features.dictionary import feature_dictionary
 from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import cohort
 from riskml.features.standard import STANDARD
+from riskml.findings import in_words
 from riskml.model.classifier import RiskClassifier
 from riskml.model.tuning import tune
 from riskml.skill.baselines import rivals
-from riskml.skill.groups import chosen_groups
+from riskml.skill.groups import chosen_groups, group_labels
 from riskml.skill.metrics import evaluate
 from riskml.skill.targeting import targeting_errors
 from riskml.tables.monitoring import Monitoring
@@ -35,6 +36,7 @@ def fit_model(
     *,
     outcome: dict[str, Any],
     sample_weight: NDArray[np.float64] | None = None,
+    interval_groups: Sequence[str] = (),
     n_trials: int = 0,
     seed: int = 0,
 ) -> RiskClassifier:
@@ -50,6 +52,10 @@ def fit_model(
         What the labels mean: ``horizon_months, rule, net_of_assistance``; kept in ``fit_summary_``.
     sample_weight : ndarray of float64, shape (n_rows,), optional
         Weights of the rows.
+    interval_groups : sequence of str, default ()
+        Columns whose combinations get intervals of their own, named as in :func:`riskml.skill.groups.chosen_groups`;
+        kept in ``fit_summary_["interval_groups"]["by"]``, so that whoever scores can group alike. Of a folder's data
+        only.
     n_trials : int, default 0
         Settings to try first (:func:`riskml.tune`); what that gained is kept in ``fit_summary_``.
     seed : int, default 0
@@ -63,7 +69,7 @@ def fit_model(
     Raises
     ------
     ValueError
-        If nobody or everybody of the training set returned.
+        If nobody or everybody of the training set returned, or the groups cannot be made.
     """
     dictionary = feature_dictionary((*STANDARD, *data.features))
     model = RiskClassifier(dictionary=dictionary, horizon_months=outcome["horizon_months"], random_state=seed)
@@ -79,8 +85,13 @@ def fit_model(
             horizon_months=outcome["horizon_months"],
         )
         model, searched = found.model, {"tuning": str(found), "tuned_settings": found.settings}
-    model.fit(X, y, sample_weight)
+    groups = None
+    if interval_groups:
+        groups = group_labels(interval_groups, X, _people(data, outcome, X), dictionary)
+    model.fit(X, y, sample_weight, groups)
     model.fit_summary_.update(outcome | searched)
+    if interval_groups:
+        model.fit_summary_["interval_groups"]["by"] = list(interval_groups)
     return model
 
 
@@ -118,7 +129,7 @@ def compare(
     scores = {"riskml": model.predict_risk(X_test[list(model.feature_names_in_)])}
     for name, rival in rivals().items():
         scores[name] = rival.fit(X_train, y_train).predict_risk(X_test)
-    people = _people(data, model, X_test)
+    people = _people(data, model.fit_summary_, X_test)
     weight, clusters = people["weight"].to_numpy(), _clusters(people)
     return evaluate(scores, y_test, sample_weight=weight, clusters=clusters, random_state=seed)
 
@@ -163,7 +174,7 @@ def errors_by_group(
     ValueError
         If a name is no column, or there are too many groups.
     """
-    people = _people(data, model, X_test)
+    people = _people(data, model.fit_summary_, X_test)
     return targeting_errors(
         y_test,
         model.predict_risk(X_test[list(model.feature_names_in_)]),
@@ -176,10 +187,17 @@ def errors_by_group(
     )
 
 
-def _people(data: Monitoring, model: RiskClassifier, X: pd.DataFrame) -> pd.DataFrame:
-    """Return the cohort rows of a test set: those at risk of the outcome that the model learned."""
+def _people(data: Monitoring | Store, learned: Mapping[str, Any], X: pd.DataFrame) -> pd.DataFrame:
+    """Return the cohort rows of a training or test set: those at risk of the outcome that was learned."""
+    if not isinstance(data, Monitoring):
+        raise ValueError(
+            in_words(
+                "intervals by group are learned from a folder of tables only, not from a store",
+                "分组区间只能从数据表文件夹学习，不能从数据仓学习",
+            )
+        )
     dates = X.index.get_level_values("as_of_date").unique()
-    return cohort(data, dates, outcome=learned_outcome(model.fit_summary_)).loc[X.index]
+    return cohort(data, dates, outcome=learned_outcome(learned)).loc[X.index]
 
 
 def _clusters(people: pd.DataFrame) -> NDArray[Any]:

@@ -62,9 +62,6 @@ def memberships(groups: ArrayLike | pd.DataFrame | None, y: ArrayLike) -> tuple[
         columns = [alone.rename("group" if alone.name is None else str(alone.name))]
     if columns and len(columns[0]) != n:
         raise ValueError(f"groups must be of the length of y, got {len(columns[0])} and {n}")
-    for column in columns:
-        if pd.api.types.is_numeric_dtype(column) and column.nunique() > MAX_NUMBERS:
-            raise ValueError(_too_many([str(column.name)], column.nunique(), MAX_NUMBERS))
     coded = [(str(column.name), *_coded(column)) for column in columns]
     names, rows, columns_of = [], [], []
     if groups is None or isinstance(groups, pd.DataFrame):
@@ -128,6 +125,39 @@ def chosen_groups(
     return pd.DataFrame(columns, index=X.index)
 
 
+def group_labels(names: Sequence[str], X: pd.DataFrame, people: pd.DataFrame, dictionary: pd.DataFrame) -> pd.Series:
+    """Return one label a row: the values of all columns named, joined by :data:`SEPARATOR`.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As in :func:`chosen_groups`; of several columns the combination is the group.
+    X : DataFrame
+        As in :func:`chosen_groups`.
+    people : DataFrame
+        As in :func:`chosen_groups`.
+    dictionary : DataFrame
+        As in :func:`chosen_groups`.
+
+    Returns
+    -------
+    Series of str
+        ``group``, indexed as ``X``; a value that is not there is ``missing``.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`chosen_groups`, or if a column has more than :data:`MAX_NUMBERS` numbers.
+    """
+    columns = chosen_groups(names, X, people, dictionary)
+    parts = []
+    for name in columns:
+        codes, texts = _coded(columns[name])
+        parts.append(np.array(texts, dtype=object)[codes])
+    labels = [SEPARATOR.join(values) for values in zip(*parts, strict=True)]
+    return pd.Series(labels, index=X.index, name="group", dtype=object)
+
+
 def _in_parts(column: pd.Series, how: str) -> pd.Series:
     """Return the beginnings of texts, or the ranges of numbers: ``<1.25``, ``1.25–1.5``, ``≥1.5``."""
     if not pd.api.types.is_numeric_dtype(column):
@@ -147,6 +177,8 @@ def _in_parts(column: pd.Series, how: str) -> pd.Series:
 
 def _coded(column: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
     """Return the place of each row's value among the sorted values, and these as text; missing last."""
+    if pd.api.types.is_numeric_dtype(column) and column.nunique() > MAX_NUMBERS:
+        raise ValueError(_too_many([str(column.name)], column.nunique(), MAX_NUMBERS))
     codes, values = pd.factorize(column, sort=True)
     texts = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values]
     if (codes < 0).any():

@@ -38,11 +38,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     arguments = parser.parse_args()
     held: list[list[str]] = [["data", "asked", "level moves", "level stays"]]
+    grouped: list[list[str]] = [["seed", "asked", "level", "interval of all", "interval of the county"]]
     parts = ["## Calibration out of time", f"`python benchmarks/calibration.py`. {machine()}"]
     parts += [
         "Error: log(observed / expected). Slope: of the outcomes on the log-odds of the risk. Where no base rate fits "
         "the features, the risks stay as trained.",
-        _simulated(held),
+        _simulated(held, grouped),
     ]
     if (DATA / "eph").is_dir():
         data = load_eph(DATA / "eph")
@@ -53,10 +54,16 @@ def main() -> None:
         "interval counts, and with `level_sd` set to 0. Same dates: other households of the dates of the training, "
         "whose rows are exchangeable with it."
     )
-    publish("calibration", "\n\n".join([*parts, said, markdown(held)]), write=arguments.write)
+    by_county = (
+        "### Intervals by county\n\nSimulated: how many of the fifths of each county's households, by risk, have their "
+        "mean true risk between the mean bounds of `risk_interval` at 0.9, for the interval of all and for that of "
+        "`groups=` the county. Later dates show the loss under drift: a county's level moves on its own."
+    )
+    tables = [*parts, said, markdown(held), by_county, markdown(grouped)]
+    publish("calibration", "\n\n".join(tables), write=arguments.write)
 
 
-def _simulated(held: list[list[str]]) -> str:
+def _simulated(held: list[list[str]], grouped: list[list[str]]) -> str:
     head = ["seed", "risks", "slope", "error", "error in the true risk", "error by county"]
     rows = [head]
     for seed in SEEDS:
@@ -66,10 +73,10 @@ def _simulated(held: list[list[str]]) -> str:
         X, y = training_set(data, dates, horizon_months=12)
         day = X.index.get_level_values("as_of_date")
         past, asked = day + YEAR <= trained_on, dates[-4:]
-        model = RiskClassifier().fit(X[past], y[past])
+        county = cohort(data, dates)["area_id"].loc[X.index].str[:6]
+        model = RiskClassifier().fit(X[past], y[past], groups=county[past])
         risks = _risks(model, X, y, asked, horizon_months=12)
         truth = data.truth.risk(dates, horizon_months=12)["risk"].loc[X.index]
-        county = cohort(data, dates)["area_id"].loc[X.index].str[:6]
         later = day.isin(asked)
         for way in WAYS:
             risk = risks[way]
@@ -85,7 +92,13 @@ def _simulated(held: list[list[str]]) -> str:
                 ]
             )
         held.append([f"simulated, seed {seed}", "later dates", *_held(model, X[later], truth[later])])
-        held.append([f"simulated, seed {seed}", "same dates", *_held_alike(X[past], y[past], truth[past])])
+        half = _half(X[past])
+        alike = RiskClassifier().fit(X[past][half], y[past][half], groups=county[past][half])
+        other = X[past][~half]
+        held.append([f"simulated, seed {seed}", "same dates", *_held(alike, other, truth.loc[other.index])])
+        for name, each, asked_of in (("same dates", alike, other), ("later dates", model, X[later])):
+            own = _held_by_group(each, asked_of, truth.loc[asked_of.index], county.loc[asked_of.index])
+            grouped += [[str(seed), name, *row] for row in own]
     return (
         f"### Simulated counties\n\n{N_HOUSEHOLDS:,} households, a year ahead; learned from what was known after "
         f"{TRAINED_ON} months, asked on the last four of {N_MONTHS} months' as-of dates, a quarter apart.\n\n"
@@ -160,11 +173,26 @@ def _held(model: RiskClassifier, X: pd.DataFrame, share: pd.Series) -> list[str]
     return said
 
 
-def _held_alike(X: pd.DataFrame, y: pd.Series, share: pd.Series) -> list[str]:
-    """Return what :func:`_held` does for a model of a random half of the households, asked about the other."""
+def _half(X: pd.DataFrame) -> np.ndarray:
+    """Return the rows of a random half of the households."""
     household = pd.factorize(X.index.get_level_values("household_id"))[0]
-    half = (np.random.default_rng(0).random(household.max() + 1) < 0.5)[household]
-    return _held(RiskClassifier().fit(X[half], y[half]), X[~half], share[~half])
+    return (np.random.default_rng(0).random(household.max() + 1) < 0.5)[household]
+
+
+def _held_by_group(model: RiskClassifier, X: pd.DataFrame, share: pd.Series, group: pd.Series) -> list[list[str]]:
+    """Return of how many fifths of each group the share lies within the mean bounds of all, and of the group."""
+    calibrator, rows = model.calibrator_, []
+    rank = model.predict_risk(X).groupby(group).rank(method="first", pct=True)
+    fifth = np.ceil(rank * 5).rename("fifth")
+    for name, level_sd in (("moves", calibrator.level_sd), ("stays", 0.0)):
+        model.calibrator_ = replace(calibrator, level_sd=level_sd)
+        said = []
+        for groups in (None, group):
+            mean = model.risk_interval(X, groups=groups).assign(share=share).groupby([group, fifth]).mean()
+            said.append(f"{mean['share'].between(mean['risk_lower'], mean['risk_upper']).sum()} of {len(mean)}")
+        rows.append([name, *said])
+    model.calibrator_ = calibrator
+    return rows
 
 
 if __name__ == "__main__":

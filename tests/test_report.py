@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from trees import explanation
 
-from riskml.output.report import write_report
+from riskml.output.certainty import go_and_look
+from riskml.output.report import MAX_LOOK, write_report
 from riskml.output.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
 from riskml.output.watchlists import watchlist, watchlist_changes
 from riskml.planning.assist import match_assistance
@@ -48,6 +49,7 @@ def parts(attack="522301", n_rows=4):
         "figures": figures,
         "changes": watchlist_changes(table, table).assign(change="entered", sentence_en=attack, sentence_zh=attack),
         "missed": [attack],
+        "look": go_and_look(table, threshold=1.1 * table["risk"].max()),
         "card": {attack: attack, "tables": [attack], "figures": {"not": "plain"}},
     }
     return table, more
@@ -192,3 +194,27 @@ def test_an_empty_list_and_another_language_are_refused(tmp_path):
         write_report(tmp_path / "report.html", table.head(0))
     with pytest.raises(ValueError, match="expected 'en' or 'zh'"):
         write_report(tmp_path / "report.html", table, language="fr")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_says_how_sure_the_list_is_and_names_those_below_it_to_go_and_look_at(tmp_path, language):
+    table, _ = parts(n_rows=60)
+    # Of the 20 on the list, those whose interval lies above the cut-off; below, the 35 whose interval reaches it.
+    cut_off = (table["risk"][19] + table["risk"][20]) / 2
+    table["risk_lower"] = np.where(np.arange(60) < 12, cut_off + 1e-6, 0.001)
+    table["risk_upper"] = np.where(np.arange(60) < 55, 0.999, cut_off - 1e-6)
+    write_report(tmp_path / "list.html", table.head(20), look=go_and_look(table, n=20), language=language)
+    html = (tmp_path / "list.html").read_text(encoding="utf-8")
+    section = html[html.index(TEXT["look"][language == "zh"]) :].partition("</section>")[0]
+    said = [
+        int(number)
+        for number in re.findall(r"(?<![\d.])\d+(?![\d.%])", re.sub(r"<table.*?</table>", "", section, flags=re.S))
+    ]
+    assert [number for number in said if number > 4] == [20, 12, 8, 35, 35 - MAX_LOOK]
+    named = re.findall(r'<th scope="row">(.*?)</th>', section)
+    assert named == table["household_id"][20 : 20 + MAX_LOOK].tolist()
+
+
+def test_a_report_without_everybody_scored_has_no_such_section(tmp_path):
+    write_report(tmp_path / "list.html", parts()[0])
+    assert TEXT["look"][0] not in (tmp_path / "list.html").read_text(encoding="utf-8")

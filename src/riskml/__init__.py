@@ -60,6 +60,7 @@ _HOME = {
     "match_assistance": "planning.assist",
     "read_measures": "planning.measures",
     "who_is_missed": "output.missed",
+    "go_and_look": "output.certainty",
     "watchlist": "output.watchlists",
     "watchlist_changes": "output.watchlists",
     "write_report": "output.report",

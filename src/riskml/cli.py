@@ -322,6 +322,13 @@ def _plan(parser: argparse.ArgumentParser) -> None:
 
 def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watchlist", type=_table, required=True, metavar="FILE", help="what `riskml score` wrote")
+    parser.add_argument(
+        "--top",
+        type=_whole,
+        metavar="N",
+        help="the list is the first N of FILE, which holds everybody scored (`riskml score --top N --explain top`); "
+        "say how sure it is and where to go and look",
+    )
     parser.add_argument("--plan", type=_table, metavar="FILE", help="what `riskml plan` wrote")
     _model(parser, required=False)
     parser.add_argument("--data", type=_input, metavar="DATA", help="the tables, for the records behind the reasons")

@@ -117,9 +117,10 @@ def write_html(
     card: Mapping[str, Any],
     figures: pd.DataFrame | None,
     missed: pd.DataFrame | None = None,
+    look: pd.DataFrame | None = None,
 ) -> None:
     """Write the report in the language of the messages, whole or not at all."""
-    given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures}
+    given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures, "look": look}
     if missed is not None:
         given["missed"] = missed[f"sentence_{language()}"].tolist()
     with replacing(path) as temporary:

@@ -15,7 +15,8 @@ from riskml.features.panel import feature_table
 from riskml.files import read_table, write_table
 from riskml.findings import in_words
 from riskml.model.store import check_fits, load_model
-from riskml.output.watchlists import watchlist_changes
+from riskml.output.certainty import go_and_look
+from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
 from riskml.steps import (
     LIST_COLUMNS,
     N_CARDS,
@@ -36,6 +37,8 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
         raise ValueError(in_words("--explain top needs --top N", "--explain top 需要同时给出 --top N"))
     n_listed = None if arguments.explain == "top" else arguments.top
     n_explained = {"all": n_listed, "top": arguments.top, "none": 0}[arguments.explain]
+    sureness: dict[str, Any] = {}
+    said = ""
     if is_store(arguments.data):
         store, model = open_store(arguments.data), load_model(arguments.model)
         limits: dict[str, Any] = {"n_listed": n_listed, "n_explained": n_explained, "n_jobs": arguments.jobs}
@@ -44,20 +47,40 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
         data, model = read(arguments.data, tell), load_model(arguments.model)
         tell(in_words("scoring", "正在评分"))
         X = features_on(data, model, arguments.as_of)
-        listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
+        everybody = ranked(data, model, X, n_listed=None, n_explained=n_explained)
+        listed = everybody[:n_listed]
         write_table(listed, arguments.out)
         n_cohort, n_written = len(X), len(listed)
+        if arguments.top is not None and arguments.top < n_cohort and everybody["risk_lower"].notna().all():
+            sureness, said = _sureness(go_and_look(everybody, n=arguments.top))
     values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": n_cohort, "n_listed": n_written}
     text = in_words(
         f"{arguments.out}: {n_written:,} of {n_cohort:,} households at risk on {arguments.as_of}",
         f"{arguments.out}：{arguments.as_of}监测范围内{n_cohort:,}户，列入{n_written:,}户",
     )
-    return Answer(values, text)
+    return Answer({**values, **sureness}, text + said)
+
+
+def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
+    """Return how sure a list is, as plain values and in words."""
+    n_sure = int((look["standing"] == "sure").sum())
+    n_look = int(((look["standing"] == "look") & ~look["listed"]).sum())
+    values = {"cut_off": float(look["cut_off"].iloc[0]), "n_sure": n_sure, "n_look_below": n_look}
+    said = in_words(
+        f"\nOf the first {look['listed'].sum():,}, {n_sure:,} surely belong there; for the others, and for {n_look:,} "
+        "households below, the records cannot tell: go and look",
+        f"\n前{look['listed'].sum():,}户中{n_sure:,}户确定应列入；其余各户及其后{n_look:,}户仅凭记录无法判断，需上门核实",
+    )
+    return values, said
 
 
 def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write a watchlist as one HTML file."""
     listed = read_table(arguments.watchlist, required=LIST_COLUMNS)
+    look = None
+    if arguments.top is not None:
+        look = go_and_look(read_table(arguments.watchlist, required=WATCHLIST_COLUMNS), n=arguments.top)
+        listed = listed[listed["rank"] <= arguments.top]
     proposed = None if arguments.plan is None else read_table(arguments.plan, required=("household_id", "measure"))
     model = None if arguments.model is None else load_model(arguments.model)
     evidence = None
@@ -66,7 +89,8 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     card = {} if model is None else model.card_
     figures = pd.DataFrame(card["figures"]) if "figures" in card else None
     missed = None if arguments.groups is None else read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
-    write_html(arguments.out, listed, plan=proposed, evidence=evidence, card=card, figures=figures, missed=missed)
+    given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
+    write_html(arguments.out, listed, **given, missed=missed, look=look)
     return Answer({"out": str(arguments.out)}, str(arguments.out))
 
 

@@ -21,6 +21,8 @@ from riskml.tables.contract import TABLES
 Language = Literal["en", "zh"]
 #: Rows of the list, and of the changes, that the report shows; the rest is in the tables.
 MAX_ROWS = 500
+#: Households below the list that the report names to go and look at.
+MAX_LOOK = 20
 #: Records shown of each reason on a card.
 MAX_RECORDS = 3
 #: Steps shown on a card; smaller ones are added up.
@@ -37,6 +39,7 @@ def write_report(
     figures: pd.DataFrame | None = None,
     changes: pd.DataFrame | None = None,
     missed: Sequence[str] = (),
+    look: pd.DataFrame | None = None,
     language: Language = "en",
     n_cards: int = 20,
 ) -> None:
@@ -64,6 +67,8 @@ def write_report(
         As :func:`riskml.watchlist_changes` gives; those who entered or left are shown.
     missed : sequence of str, default ()
         Sentences in the report's language as :func:`riskml.who_is_missed` gives them.
+    look : DataFrame, optional
+        As :func:`riskml.go_and_look` gives, for everybody scored: who is near the end of the list.
     language : {"en", "zh"}, default "en"
         Language of the report.
     n_cards : int, default 20
@@ -93,6 +98,7 @@ def write_report(
         changes=None if changes is None else changes[changes["change"] != "stayed"].head(MAX_ROWS).to_dict("records"),
         cards=[_card(one, language) for one in cards(watchlist, plan=plan, evidence=evidence, n_cards=n_cards)],
         n_listed=len(watchlist),
+        look=None if look is None else _look(look),
         figures=None if figures is None else _figure_rows(figures, language),
         missed=list(missed),
         facts=_facts(card or {}),
@@ -281,6 +287,21 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, str | int | float)
         or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value))
     ]
+
+
+def _look(look: pd.DataFrame) -> dict[str, Any]:
+    """Return how sure the list is, and the first of those below it for whom a visit must tell."""
+    unsure = look["standing"] == "look"
+    below = look[unsure & ~look["listed"]].sort_values("rank")
+    shown = below.head(MAX_LOOK).to_dict("records")
+    return {
+        "cut_off": float(look["cut_off"].iloc[0]),
+        "n_sure": int((look["standing"] == "sure").sum()),
+        "n_listed": int((unsure & look["listed"]).sum()),
+        "n_below": len(below),
+        "rows": [{**row, "interval": _interval(row["risk_lower"], row["risk_upper"])} for row in shown],
+        "n_more": len(below) - len(shown),
+    }
 
 
 def _interval(low: float, high: float) -> str:

@@ -37,6 +37,22 @@ TEXT: dict[str, tuple[str, str]] = {
     "why": ("Why", "原因说明"),
     "measure": ("Measure proposed", "拟帮扶措施"),
     "more_rows": ("{} more households follow in the table of the list.", "其余{}户见名单数据表。"),
+    "look": ("Go and look", "需要上门核实"),
+    "look_sure": (
+        "The list of {} ends at a risk of {}. {} of the households on it surely belong there: the whole interval of "
+        "their risk lies above that. For the {} others on it the records cannot tell.",
+        "名单共{}户，止于风险{}。其中{}户的风险区间全部高于该值，确定应列入；其余{}户仅凭记录无法判断。",
+    ),
+    "look_below": (
+        "Nor can they for {} households below the list, of whom the first are:",
+        "名单之下还有{}户同样无法判断，排在最前的是：",
+    ),
+    "look_note": (
+        "Someone who goes there can tell. Whoever is on no list of this page has an interval wholly below that risk, "
+        "which is not certainty: it rests on records too.",
+        "上门走访才能判断。未列入本页的住户，其风险区间全部低于该值，但这也只是依据记录，并非定论。",
+    ),
+    "look_more": ("{} more follow in the table of everybody scored.", "其余{}户见全部住户的评分表。"),
     "plan": ("What is proposed, and what the budget leaves out", "拟帮扶安排与未安排原因"),
     "plan_note": (
         "Returns averted are computed from the effect assumed for each measure, whose source stands beside it. They "

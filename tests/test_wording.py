@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logit
 from trees import explanation
 
 from riskml.causes import CAUSES, TOPICS
-from riskml.explanation.wording import format_points, format_risk, format_value, phrase
+from riskml.explanation.wording import format_frequency, format_points, format_risk, format_value, phrase, when
 from riskml.features.dictionary import feature_dictionary
 
 #: What no village officer must be asked to read.
@@ -54,6 +55,12 @@ def test_an_age_is_counted_in_years_of_age_in_chinese():
     )
 
 
+def test_a_code_that_the_label_explains_is_said_in_its_word():
+    labels = "drain (1 sewer, 2 septic tank, 3 pit, 4 hole)", "排水（1管网、2化粪池、3渗井、4土坑）"
+    assert phrase("drain", 2.0, *labels, "grade") == ("drain: septic tank", "排水：化粪池")
+    assert phrase("drain", 2.5, *labels, "grade") == (f"{labels[0]}: grade 2.5", f"{labels[1]}：2.5级")
+
+
 def test_a_feature_without_a_label_is_called_by_its_name():
     assert phrase("own_index", 2.0, "", "", "number") == ("own_index: 2", "own_index：2")
 
@@ -65,6 +72,39 @@ def test_points_that_round_to_nothing_have_no_sign(points):
 
 def test_no_risk_is_said_to_be_nothing_or_certain():
     assert [format_risk(risk) for risk in (0.0, 1e-9, 1.0)] == ["<0.1%", "<0.1%", ">99.9%"]
+
+
+@pytest.mark.parametrize(
+    ("risk", "english", "chinese"),
+    [
+        (0.18, "about 18 of 100 such households", "每100户这样的住户中约18户"),
+        (0.0006, "about 1 of 1,000 such households", "每1,000户这样的住户中约1户"),
+        (0.0001, "fewer than 1 of 1,000 such households", "每1,000户这样的住户中不到1户"),
+        (0.99999, "about 999 of 1,000 such households", "每1,000户这样的住户中约999户"),
+        (float("nan"), "", ""),
+    ],
+)
+def test_a_risk_is_said_as_so_many_of_a_hundred_or_a_thousand(risk, english, chinese):
+    assert (format_frequency(risk), format_frequency(risk, "zh")) == (english, chinese)
+
+
+def test_the_day_of_several_spells_is_the_first_that_ends_or_the_last_that_ended():
+    day = pd.Timestamp("2024-12-01")
+
+    def spell(end):
+        return {
+            "as_of_date": day,
+            "table": "assistance",
+            "date": day - pd.DateOffset(years=1),
+            "end": pd.Timestamp(end),
+        }
+
+    assert when([spell("2025-03-01"), spell("2025-01-15"), spell("2024-06-01")])[0] == "ends on 2025-01-15"
+    assert when([spell("2024-10-31"), spell("2024-06-01")])[0] == "ended on 2024-10-31"
+    assert when([spell("2024-12-01")])[0] == "ends on 2024-12-01"
+    assert when([{**spell(None), "end": pd.NaT}, {**spell(None), "end": pd.NaT}])[1] == "最近一次2023年12月1日"
+    assert when([{**spell("2025-01-15"), "table": "members"}]) == ("", "")
+    assert when([]) == ("", "")
 
 
 # --- phrases ---------------------------------------------------------------------------------------------------------

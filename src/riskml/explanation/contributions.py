@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from riskml.causes import CAUSES
+from riskml.explanation.reach import with_reach
 from riskml.explanation.shapley import Prepared, prepare, shapley_values
 from riskml.explanation.wording import UNSPOKEN, phrase, sentences
 from riskml.features.records import rows_behind
@@ -281,9 +282,11 @@ class Explanation:
         -------
         DataFrame
             ``household_id, as_of_date, cause, feature, table, date, end, known_on, column, value, reason_en,
-            reason_zh``:
-            rows in the order of ``X``, then of causes and features, newest record first. Amounts are in lines,
-            ``value`` is NaN where records are only counted; the last two are the feature with its value in words.
+            reason_zh, actionable, points_actionable``: rows in the order of ``X``, then of causes and features, newest
+            record first. Amounts are in lines,
+            ``value`` is NaN where records are only counted; the reasons are the feature with its value in words,
+            ``actionable`` says whether help can change it, ``points_actionable`` is what all such features add to
+            the household's risk.
         """
         found = _records(data, self.leading_features(), features)
         strongest = np.argsort(-self.values, axis=1, kind="stable")
@@ -301,7 +304,7 @@ class Explanation:
         order = np.argsort(row, kind="stable")
         found = found.iloc[order].reset_index(drop=True)
         words = self._words(row[order], found["feature"])
-        return found.assign(reason_en=[en for en, _ in words], reason_zh=[zh for _, zh in words])
+        return with_reach(found.assign(reason_en=[en for en, _ in words], reason_zh=[zh for _, zh in words]), self)
 
     def to_shap(self) -> Any:
         """Return the same values as a ``shap.Explanation``, for the pictures of the shap package.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from riskml.causes import cause_topic
 
@@ -34,6 +37,36 @@ def format_risk(risk: float) -> str:
     if risk > 0.9995:
         return ">99.9%"
     return f"{risk:.1%}" if risk < 0.0995 or risk > 0.9905 else f"{risk:.0%}"
+
+
+def format_frequency(risk: float, language: str = "en") -> str:
+    """Return a risk as a number of households out of 100, or of 1,000 where that says more.
+
+    Parameters
+    ----------
+    risk : float
+        A probability; NaN gives an empty text.
+    language : {"en", "zh"}, default "en"
+        Language of the words.
+
+    Returns
+    -------
+    str
+        What a risk means among many households, never none and never all of them.
+
+    Examples
+    --------
+    >>> [format_frequency(risk) for risk in (0.234, 0.0234, 0.0002)]
+    ['about 23 of 100 such households', 'about 23 of 1,000 such households', 'fewer than 1 of 1,000 such households']
+    """
+    if np.isnan(risk):
+        return ""
+    zh = language == "zh"
+    if risk < 0.0005:
+        return "每1,000户这样的住户中不到1户" if zh else "fewer than 1 of 1,000 such households"
+    of = 1000 if risk < 0.0995 or risk > 0.9905 else 100
+    number = min(max(round(risk * of), 1), of - 1)
+    return f"每{of:,}户这样的住户中约{number}户" if zh else f"about {number:,} of {of:,} such households"
 
 
 def format_points(points: float) -> str:
@@ -128,6 +161,9 @@ def phrase(feature: str, value: float, label_en: str, label_zh: str, unit: str) 
     scale = next((words for topic, words in _SCALES.items() if unit == "grade" and topic in label_en), None)
     if scale is not None and value in range(len(scale)):
         return f"{label_en}: {scale[int(value)][0]}", f"{label_zh}：{scale[int(value)][1]}"
+    named = [_named(label, value) if unit == "grade" else "" for label in (label_en, label_zh)]
+    if all(named):
+        return named[0], named[1]
     return _in_english(label_en, value, unit), _in_chinese(label_zh, value, unit)
 
 
@@ -193,6 +229,41 @@ def sentences(
     )
 
 
+def when(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the day that matters of the records behind a reason, English and Chinese.
+
+    Parameters
+    ----------
+    records : sequence of mappings
+        Rows of the evidence of one household and feature, with ``as_of_date, table, date, end``.
+
+    Returns
+    -------
+    tuple of str
+        The day a running spell ends (the first one), or one that is over ended (the last one), or the newest record's;
+        empty for members, whose records have no such day, and where nothing has a date.
+
+    Examples
+    --------
+    >>> day, end = pd.Timestamp("2024-12-01"), pd.Timestamp("2025-01-15")
+    >>> when([{"as_of_date": day, "table": "assistance", "date": pd.Timestamp("2023-01-16"), "end": end}])
+    ('ends on 2025-01-15', '2025年1月15日到期')
+    """
+    records = [record for record in records if record["table"] not in ("members", "households")]
+    ends = [(record["end"], record["end"] >= record["as_of_date"]) for record in records if pd.notna(record.get("end"))]
+    coming, over = ([end for end, ahead in ends if ahead is side] for side in (True, False))
+    if coming:
+        return f"ends on {_day(min(coming))}", f"{_day(min(coming), 'zh')}到期"
+    if over:
+        return f"ended on {_day(max(over))}", f"{_day(max(over), 'zh')}已结束"
+    days = [record["date"] for record in records if pd.notna(record["date"])]
+    if not days:
+        return "", ""
+    if len(days) == 1:
+        return f"on {_day(days[0])}", _day(days[0], "zh")
+    return f"newest on {_day(max(days))}", f"最近一次{_day(max(days), 'zh')}"
+
+
 #: Words around a value, English and Chinese, by unit of the feature dictionary.
 _UNIT_WORDS = {
     "lines": ("{} of the poverty line", "贫困线的{}倍"),
@@ -229,6 +300,8 @@ _SCALES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "severity": (("none", "无"), ("light", "轻"), ("serious", "重"), ("severe", "特重")),
 }
+#: A label that lists all its codes, as "drain (1 sewer, 2 septic tank, 3 pit, 4 hole)".
+_CODES = re.compile(r"[(（](\d+ ?[^,、()（）]+(?:(?:, |、)\d+ ?[^,、()（）]+)+)[)）]$")
 #: How labels end that say how long ago something was, and what is said instead, with days and without.
 _AGO_EN = {
     ", days since the last": ("last {}: {} ago", "{}: none on record"),
@@ -249,6 +322,14 @@ _CLASSIFIERS = {
     ("岗位",): "个",
     ("措施", "救助", "资助", "支持", "工程", "帮扶", "照护"): "项",
 }
+
+
+def _named(label: str, value: float) -> str:
+    """Return the word for a code that the label lists with all others, empty where it does not."""
+    codes = _CODES.search(label)
+    words = dict(re.findall(r"(\d+) ?([^,、()（）]+)", codes[1])) if codes else {}
+    word = words.get(f"{value:g}")
+    return f"{label[: codes.start()].strip()}{'：' if '（' in label else ': '}{word}" if codes and word else ""
 
 
 def _in_english(label: str, value: float, unit: str) -> str:
@@ -293,6 +374,11 @@ def _lowering(points: Mapping[str, float], n: int) -> list[tuple[str, float]]:
     named = [pair for pair in points.items() if pair[0] != "other"]
     lowest = sorted(named, key=lambda pair: pair[1])[:n]
     return [(cause, part) for cause, part in lowest if part <= -0.0005 and part <= 0.1 * lowest[0][1]]
+
+
+def _day(day: Any, language: str = "en") -> str:
+    day = pd.Timestamp(day)
+    return f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day:%Y-%m-%d}"
 
 
 def _listed(words: list[str]) -> str:

@@ -202,6 +202,9 @@ errors = rk.targeting_errors(
 print("\n".join(rk.who_is_missed(errors)))
 errors[["group", "n", "events", "exclusion_error", "exclusion_error_lower", "exclusion_error_upper", "inclusion_error"]]
 
+# %%
+_ = plots.plot_groups(errors)
+
 # %% [markdown]
 # ## What such a list gives, and when a visit pays
 #
@@ -216,12 +219,20 @@ given_by = rk.targeting_summary(lists, y_test, quota=VISITED_SHARE, welfare=X_te
 chosen = ["coverage", "leakage", "cgh_returns", "cgh_poorest", "welfare_error"]
 given_by.pivot(index="figure", columns="model", values="value").loc[chosen, list(lists)].round(2)
 
+# %%
+_ = plots.plot_concentration(
+    {name: rk.concentration_curve(X_test["welfare"], score, quota=VISITED_SHARE) for name, score in lists.items()}
+)
+
 # %% [markdown]
 # Who visits every household above a risk of 10 % says that one return found is worth nine visits in vain. The net
 # benefit counts both in returns found per household, beside visiting everybody and nobody.
 
 # %%
-worth = rk.decision_curve({"riskml": risk}, y_test, thresholds=[0.02, 0.05, 0.1, 0.2, 0.3])
+worth = rk.decision_curve(
+    {"riskml": risk}, y_test, thresholds=[0.02, 0.05, 0.1, 0.2, 0.3], clusters=people["area_id"], n_bootstrap=100
+)
+_ = plots.plot_decision(worth)
 worth.pivot(index="threshold", columns="model", values="net_benefit").round(4)
 
 # %% [markdown]
@@ -249,6 +260,15 @@ everybody, why = ranked(today)
 n_visits = round(VISITED_SHARE * len(everybody))
 listed = everybody.head(n_visits)
 listed[["rank", "household_id", "area_id", "risk", "risk_lower", "risk_upper", "cause_1", "cause_2"]].head(8)
+
+# %% [markdown]
+# How sure is it who belongs on it? Where the interval of a risk holds the risk at which the list ends, the records
+# cannot tell: somebody must go and look.
+
+# %%
+sure = rk.go_and_look(everybody, n=n_visits)
+print(f"the list ends at a risk of {sure['cut_off'].iloc[0]:.1%}")
+sure.groupby(["listed", "standing"]).size()
 
 # %% [markdown]
 # ## Why

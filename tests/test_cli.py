@@ -187,6 +187,55 @@ def test_evaluate_says_whom_the_list_misses_by_columns_of_features_and_areas(wor
     assert "--out needs --groups" in capsys.readouterr().err
 
 
+def test_evaluate_gives_every_table_of_skill_as_json_as_files_and_in_words(work, tmp_path, capsys):
+    evaluate = f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM} --quota 0.2 --tables {tmp_path}/t"
+    assert riskml(work, f"{evaluate} --groups head_female --json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    names = ["figures", "targeting", "concentration", "decision", "calibration", "groups"]
+    assert sorted(path.stem for path in (tmp_path / "t").iterdir()) == sorted(names)
+    tables = {name: pd.DataFrame(answer[name]) for name in names}
+    for name, table in tables.items():
+        written = read_table(tmp_path / "t" / f"{name}.csv")
+        assert list(written.columns) == list(table.columns)
+        assert len(written) == len(table)
+    # Each figure that two tables give is the same in both.
+    of_model = tables["targeting"].query("model == 'riskml'").set_index("figure")["value"]
+    assert of_model["exclusion_error"] == pytest.approx(tables["groups"]["exclusion_error"][0])
+    recall = tables["figures"].query("model == 'riskml' and figure == 'recall@20%'")["value"].item()
+    assert of_model["coverage"] == pytest.approx(recall)
+    curve = tables["concentration"].query("model == 'riskml'")
+    under = np.trapezoid(curve["benefits"], curve["households"])
+    # At hundredths: the area of a piecewise line, but for the bends between.
+    assert of_model["concentration"] == pytest.approx(1 - 2 * under, abs=0.01)
+    assert curve.query("households == 0.4")["benefits"].item() / 0.4 == pytest.approx(of_model["cgh_poorest"], abs=0.05)
+    bins = tables["calibration"].query("model == 'riskml'")
+    assert bins["n"].sum() == tables["figures"]["n"][0]
+    assert "income ranking" not in set(tables["decision"]["model"]) | set(tables["calibration"]["model"])
+    assert riskml(work, f"{evaluate} --lang zh") == 0
+    assert "帮扶给了谁" in capsys.readouterr().out
+
+
+def test_train_puts_whom_the_list_misses_on_the_card_and_the_report_says_it(work, tmp_path, capsys):
+    train = f"train {{}}/county --out {tmp_path}/m --seed 1 --groups head_female --quota 0.2"
+    assert riskml(work, train) == 1
+    assert "--groups needs --test-from" in capsys.readouterr().err
+    assert riskml(work, f"{train} --test-from {TEST_FROM} --json") == 0
+    groups = pd.DataFrame(json.loads(capsys.readouterr().out)["groups"])
+    text = next(tmp_path.glob("m/*/CARD.md")).read_text(encoding="utf-8")
+    assert "## Whom a list of 20% of the households missed" in text
+    assert all(f"- {sentence}" in text for name in ("sentence_en", "sentence_zh") for sentence in groups[name])
+    # The same that evaluate says of the model on these dates.
+    evaluate = f"evaluate {{}}/county --model {tmp_path}/m --test-from {TEST_FROM} --groups head_female --quota 0.2"
+    evaluate += " --seed 1"
+    assert riskml(work, f"{evaluate} --json") == 0
+    again = pd.DataFrame(json.loads(capsys.readouterr().out)["groups"])
+    assert again["sentence_en"].tolist() == groups["sentence_en"].tolist()
+    report = f"report --watchlist {{}}/list.parquet --model {tmp_path}/m --out {tmp_path}/r.html"
+    assert riskml(work, report) == 0
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert all(escape(sentence) in html for sentence in groups["sentence_en"])
+
+
 def test_a_column_to_group_by_that_does_not_exist_is_named(work, capsys):
     evaluate = f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM}"
     assert riskml(work, f"{evaluate} --groups nowhere") == 1

@@ -9,9 +9,20 @@ import pytest
 from matplotlib import font_manager
 from trees import explanation
 
-from riskml.output.plots import plot_calibration, plot_causes, plot_household, plot_targeting_curve
+from riskml.output.plots import (
+    plot_calibration,
+    plot_causes,
+    plot_concentration,
+    plot_decision,
+    plot_groups,
+    plot_household,
+    plot_targeting_curve,
+)
 from riskml.output.watchlists import POINTS, watchlist
+from riskml.skill.benefits import concentration_curve
+from riskml.skill.decision import decision_curve
 from riskml.skill.metrics import calibration_table
+from riskml.skill.targeting import targeting_errors
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +99,38 @@ def test_chinese_labels_are_drawn_in_a_font_that_has_them(table):
     ax = plot_causes(table, language="zh")
     assert ax.get_xlabel() == "户数"
     ax.figure.canvas.draw()  # a missing glyph warns, and a warning fails
+
+
+def test_the_concentration_picture_has_a_line_a_model_and_the_lot():
+    welfare, scores = [1.0, 2.0, 3.0, 4.0], {"poorest": [4, 3, 2, 1], "richest": [1, 2, 3, 4]}
+    curves = {name: concentration_curve(welfare, score, quota=2) for name, score in scores.items()}
+    ax = plot_concentration(curves)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0, 0.5, 1, 1, 1])
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), [0, 0, 0, 0.5, 1])
+    assert len(ax.lines) == 3
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["poorest", "richest"]
+
+
+def test_the_decision_picture_has_a_line_a_model_and_the_two_rules_dotted():
+    y, risk = [0, 0, 1, 0, 1, 1], [0.1, 0.1, 0.2, 0.4, 0.6, 0.7]
+    curve = decision_curve({"model": risk}, y, thresholds=(0.1, 0.5), n_bootstrap=20)
+    ax = plot_decision(curve)
+    # From 0.1: 3 found and 3 in vain of 6, less 3 x 1/9; from 0.5: 2 of 6 found, none in vain.
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [3 / 6 - 3 / 6 / 9, 2 / 6])
+    assert [line.get_linestyle() for line in ax.lines] == ["-", ":", ":"]
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 1].max() == curve["upper"][:2].max()
+
+
+def test_the_picture_of_groups_shows_each_with_its_interval_and_few_returns_hollow():
+    y, head = np.repeat([1, 0], [60, 60]), np.tile(["man"] * 5 + ["woman"], 20)
+    errors = targeting_errors(y, np.arange(120), quota=80, groups=pd.DataFrame({"head": head}), n_bootstrap=20)
+    ax = plot_groups(errors)
+    assert errors["few_events"].tolist() == [False, False, True]
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), errors["exclusion_error"][:2])
+    np.testing.assert_array_equal(ax.lines[1].get_xdata(), errors["exclusion_error"][2:])
+    assert ax.lines[1].get_markerfacecolor() == "white"
+    ends = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
+    assert ends == errors[["exclusion_error_lower", "exclusion_error_upper"]].to_numpy().tolist()
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["all (60 returns)", "head: man (50 returns)", "head: woman (10 returns)"]

@@ -245,6 +245,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
         help="give the groups of these columns (as in `riskml evaluate --groups`; of several, their combination) "
         "intervals of the risk that hold within each group; `riskml score` then uses them",
     )
+    _groups(parser)
     _jobs(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model bundles")
     _seed(parser)
@@ -260,23 +261,14 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="DATE",
         help="first as-of date of the test; must lie after all the model learned from",
     )
-    parser.add_argument(
-        "--groups",
-        type=_names,
-        default=[],
-        metavar="COLUMN,...",
-        help="also say whom the list misses, by columns of the feature table or the cohort and their combinations: "
-        "area_id:4 is the first four characters of the area's code, welfare:1.25/1.5 cuts numbers at these values, "
-        "sensitive is every sensitive feature",
-    )
-    parser.add_argument(
-        "--quota",
-        type=_below_one,
-        default=0.1,
-        metavar="SHARE",
-        help="length of that list, as a share of the households (default 0.1)",
-    )
+    _groups(parser)
     _table_out(parser, required=False, help="file for the table of --groups, .parquet or .csv")
+    parser.add_argument(
+        "--tables",
+        type=Path,
+        metavar="DIR",
+        help="folder for all tables as CSV: figures, targeting, concentration, decision, calibration, groups",
+    )
     _every_months(parser)
     _seed(parser)
 
@@ -336,7 +328,7 @@ def _report(parser: argparse.ArgumentParser) -> None:
         "--groups",
         type=_table,
         metavar="FILE",
-        help="what `riskml evaluate --groups` wrote, to say whom the list misses",
+        help="what `riskml evaluate --groups` wrote, to say whom the list misses (default: as the model's card says)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="file to write")
 
@@ -372,6 +364,25 @@ def _model(parser: argparse.ArgumentParser, *, required: bool) -> None:
 def _every_months(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every-months", type=_whole, default=3, metavar="N", help="months between as-of dates (default 3)"
+    )
+
+
+def _groups(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--groups",
+        type=_names,
+        default=[],
+        metavar="COLUMN,...",
+        help="also say whom the list misses, by columns of the feature table or the cohort and their combinations: "
+        "area_id:4 is the first four characters of the area's code, welfare:1.25/1.5 cuts numbers at these values, "
+        "sensitive is every sensitive feature",
+    )
+    parser.add_argument(
+        "--quota",
+        type=_below_one,
+        default=0.1,
+        metavar="SHARE",
+        help="length of the list, as a share of the households (default 0.1)",
     )
 
 

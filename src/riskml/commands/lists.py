@@ -88,7 +88,9 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
         evidence = evidence_of(read(arguments.data, tell), model, listed.head(N_CARDS))
     card = {} if model is None else model.card_
     figures = pd.DataFrame(card["figures"]) if "figures" in card else None
-    missed = None if arguments.groups is None else read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
+    missed = pd.DataFrame(card["missed"]) if "missed" in card else None
+    if arguments.groups is not None:
+        missed = read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
     given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
     write_html(arguments.out, listed, **given, missed=missed, look=look)
     return Answer({"out": str(arguments.out)}, str(arguments.out))

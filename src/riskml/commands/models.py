@@ -17,9 +17,12 @@ from riskml.model.classifier import RiskClassifier
 from riskml.model.recalibration import last_learned, recalibrate, shift_base_rate
 from riskml.model.store import check_fits, load_model, save_model
 from riskml.output.missed import who_is_missed
-from riskml.skill.backtest import compare, errors_by_group, fit_model
+from riskml.skill.backtest import compare, errors_by_group, fit_model, judge
 from riskml.steps import Answer, Tell, features_on, figures_text, read, records
 from riskml.tables.monitoring import Monitoring
+
+#: Figures of :func:`riskml.targeting_summary` that the text shows; files and ``--json`` have all.
+_TARGETING = ("coverage", "leakage", "cgh_returns", "cgh_poorest", "welfare_error")
 
 
 def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -27,6 +30,8 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     outcome = {name: getattr(arguments, name) for name in ("horizon_months", "rule", "net_of_assistance", "outcome")}
     if is_store(arguments.data):
         return _train_from_store(arguments, outcome, tell)
+    if arguments.groups and arguments.test_from is None:
+        raise ValueError(in_words("--groups needs --test-from DATE", "--groups 需要同时给出 --test-from DATE"))
     data = read(arguments.data, tell)
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
     if arguments.test_from is None:
@@ -51,13 +56,18 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
         model.fit_summary_["known_by"] = arguments.test_from
         tell(in_words("comparing with the rivals", "正在与简单方法比较"))
         figures = compare(data, model, *sets, seed=arguments.seed)
-    bundle = save_model(model, arguments.out, data=data, figures=figures)
+    missed = _whom_it_misses(data, model, *sets[2:], arguments, tell) if arguments.groups else None
+    bundle = save_model(model, arguments.out, data=data, figures=figures, missed=missed)
     values = {
         "bundle": str(bundle),
         "fit": model.fit_summary_,
         "figures": None if figures is None else records(figures),
     }
-    return Answer(values, str(bundle) if figures is None else f"{bundle}\n\n{figures_text(figures)}")
+    text = str(bundle) if figures is None else f"{bundle}\n\n{figures_text(figures)}"
+    if missed is not None:
+        values["groups"] = records(missed)
+        text = "\n".join([text, "", *_missed_lines(missed)])
+    return Answer(values, text)
 
 
 def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -80,23 +90,56 @@ def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
     sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
     check_fits(model, sets[2])
     tell(in_words("comparing with the rivals", "正在与简单方法比较"))
-    figures = compare(data, model, *sets, seed=arguments.seed)
-    values, text = {"test_from": arguments.test_from, "figures": records(figures)}, figures_text(figures)
+    tables = judge(data, model, *sets, quota=arguments.quota, seed=arguments.seed)
+    said = [figures_text(tables["figures"]), "", *_targeting_lines(tables["targeting"], arguments.quota)]
     if arguments.groups:
-        tell(in_words("looking at who is missed", "正在查看名单漏掉了谁"))
-        how: dict[str, Any] = {"by": arguments.groups, "quota": arguments.quota, "seed": arguments.seed}
-        errors = errors_by_group(data, model, *sets[2:], **how)
-        for code in ("en", "zh"):
-            errors[f"sentence_{code}"] = who_is_missed(errors, dictionary=model.dictionary_, language=code)
+        tables["groups"] = _whom_it_misses(data, model, *sets[2:], arguments, tell)
+        said += ["", *_missed_lines(tables["groups"])]
         if arguments.out is not None:
-            write_table(errors, arguments.out)
-        head = in_words(
-            f"Whom a list of {arguments.quota:.0%} of the households misses:",
-            f"名单取住户的{arguments.quota:.0%}时漏掉了谁：",
-        )
-        values |= {"quota": arguments.quota, "groups": records(errors)}
-        text = "\n".join([text, "", head, *errors[f"sentence_{language()}"]])
-    return Answer(values, text)
+            write_table(tables["groups"], arguments.out)
+    if arguments.tables is not None:
+        arguments.tables.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            write_table(table, arguments.tables / f"{name}.csv")
+    values = {"test_from": arguments.test_from, "quota": arguments.quota}
+    return Answer({**values, **{name: records(table) for name, table in tables.items()}}, "\n".join(said))
+
+
+def _whom_it_misses(
+    data: Monitoring,
+    model: RiskClassifier,
+    X_test: pd.DataFrame,
+    y_test: pd.Series,
+    arguments: argparse.Namespace,
+    tell: Tell,
+) -> pd.DataFrame:
+    """Return the errors of the list by group, with the length of the list and a sentence in both languages."""
+    tell(in_words("looking at who is missed", "正在查看名单漏掉了谁"))
+    how: dict[str, Any] = {"by": arguments.groups, "quota": arguments.quota, "seed": arguments.seed}
+    errors = errors_by_group(data, model, X_test, y_test, **how).assign(quota=arguments.quota)
+    for code in ("en", "zh"):
+        errors[f"sentence_{code}"] = who_is_missed(errors, dictionary=model.dictionary_, language=code)
+    return errors
+
+
+def _missed_lines(errors: pd.DataFrame) -> list[str]:
+    quota = errors["quota"].iloc[0]
+    head = in_words(f"Whom a list of {quota:.0%} of the households misses:", f"名单取住户的{quota:.0%}时漏掉了谁：")
+    return [head, *errors[f"sentence_{language()}"]]
+
+
+def _targeting_lines(table: pd.DataFrame, quota: float) -> list[str]:
+    """Return what lists of the models give and to whom, one line a model, of the figures that could be had."""
+    shown = table[table["figure"].isin(_TARGETING) & table["value"].notna()]
+    numbers = shown[["value", "lower", "upper"]].to_numpy()
+    cells = [f"{v:.3f} ({low:.3f} to {high:.3f})" for v, low, high in numbers]
+    wide = shown.assign(cell=cells).pivot(index="model", columns="figure", values="cell")
+    wide = wide.loc[shown["model"].unique(), shown["figure"].unique()].rename_axis(None).rename_axis(columns=None)
+    head = in_words(
+        f"What a list of {quota:.0%} of the households gives, and to whom (docs/method.md, section 8):",
+        f"名单取住户的{quota:.0%}时，帮扶给了谁（见 docs/method.md 第8节）：",
+    )
+    return [head, wide.to_string()]
 
 
 def recalibrated(arguments: argparse.Namespace, tell: Tell) -> Answer:

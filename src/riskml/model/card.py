@@ -57,7 +57,11 @@ _LIMITS_OF_OUTCOME: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def model_card(
-    model: RiskClassifier, *, data: Monitoring | Mapping[str, Any] | None = None, figures: pd.DataFrame | None = None
+    model: RiskClassifier,
+    *,
+    data: Monitoring | Mapping[str, Any] | None = None,
+    figures: pd.DataFrame | None = None,
+    missed: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return the card of a fitted model as plain JSON values.
 
@@ -69,13 +73,16 @@ def model_card(
         The data it was trained on, or what the card says of them.
     figures : DataFrame, optional
         Table of :func:`riskml.evaluate` beside the rivals.
+    missed : DataFrame, optional
+        Whom a list of the model misses: table of :func:`riskml.targeting_errors` with the columns ``quota`` (length of
+        the list as a share), ``sentence_en`` and ``sentence_zh`` (:func:`riskml.who_is_missed`).
 
     Returns
     -------
     dict
         ``riskml`` (version), ``training`` (rows, households, events, dates, horizon), ``settings``, ``calibration``,
         ``n_features``, ``tables_needed``, ``intended_use``, ``not_for``, ``limits`` (each English and Chinese), and
-        where given ``data`` and ``figures``.
+        where given ``data``, ``figures`` and ``missed``.
     """
     learned = model.fit_summary_.get("outcome", "welfare")
     card: dict[str, Any] = {
@@ -101,6 +108,8 @@ def model_card(
         }
     if figures is not None:
         card["figures"] = json.loads(figures.to_json(orient="records", double_precision=10))
+    if missed is not None:
+        card["missed"] = json.loads(missed.to_json(orient="records", double_precision=10))
     return card
 
 
@@ -129,8 +138,11 @@ def card_text(card: Mapping[str, Any]) -> str:
     lines += _interval_lines(card["training"].get("interval_groups"))
     lines += _recalibration_lines(card["training"].get("recalibrations", []))
     lines += [*_data_lines(card.get("data")), *_figure_lines(card.get("figures"))]
+    missed = card.get("missed", [])
+    lines += _missed_lines(missed, "## Whom a list of {:.0%} of the households missed", "en")
     lines += ["## Limits", "", *(f"- {limit['en']}" for limit in card["limits"]), ""]
     lines += ["## 摘要", "", f"用途：{card['intended_use']['zh']}", "", f"不适用：{card['not_for']['zh']}", ""]
+    lines += _missed_lines(missed, "名单取住户的{:.0%}时漏掉了谁：", "zh")
     assumed = card.get("data", {}).get("assumptions", [])
     lines += ["假设：", "", *(f"- {each['zh']}" for each in assumed), "", "局限：", ""] if assumed else []
     return "\n".join([*lines, *(f"- {limit['zh']}" for limit in card["limits"]), ""])
@@ -189,6 +201,12 @@ def _figure_lines(figures: list[Mapping[str, Any]] | None) -> list[str]:
     ]
     head = ["| group | model | figure | value | 95 % interval |", "|---|---|---|---|---|"]
     return ["## Out of time, beside the rivals", "", *head, *rows, ""]
+
+
+def _missed_lines(missed: list[Mapping[str, Any]], head: str, code: str) -> list[str]:
+    if not missed:
+        return []
+    return [head.format(missed[0]["quota"]), "", *(f"- {row[f'sentence_{code}']}" for row in missed), ""]
 
 
 def _span(row: Mapping[str, Any]) -> str:

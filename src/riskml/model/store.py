@@ -46,6 +46,7 @@ def save_model(
     *,
     data: Monitoring | Mapping[str, Any] | None = None,
     figures: pd.DataFrame | None = None,
+    missed: pd.DataFrame | None = None,
 ) -> Path:
     """Write a fitted model as a bundle ``folder/<utc>-<sha8>/``.
 
@@ -60,6 +61,8 @@ def save_model(
         them.
     figures : DataFrame, optional
         Table of :func:`riskml.evaluate` beside the rivals, for the card.
+    missed : DataFrame, optional
+        Whom a list of the model misses, for the card: as :func:`riskml.model.card.model_card` takes it.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def save_model(
     """
     if list(model.classes_) != [0, 1] or not hasattr(model, "feature_names_in_"):
         raise ValueError("a bundle holds a model fitted on a DataFrame with outcomes 0 and 1")
-    card = model_card(model, data=data, figures=figures)
+    card = model_card(model, data=data, figures=figures, missed=missed)
     contents = {
         "model.txt": write_booster(model.booster_),
         "calibration.json": _json(model.calibrator_.as_dict()),

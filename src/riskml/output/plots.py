@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -85,6 +86,109 @@ def plot_calibration(table: pd.DataFrame, *, ax: Axes | None = None, language: s
     ax.plot([0, highest], [0, highest], color=LEVEL, linestyle=":", linewidth=1)
     ax.set_xlabel(_say("risk given", "预测风险", language))
     ax.set_ylabel(_say("share that returned", "实际返贫比例", language))
+    return _end(ax, language)
+
+
+def plot_concentration(curves: Mapping[str, pd.DataFrame], *, ax: Axes | None = None, language: str = "en") -> Axes:
+    """Draw the share of a list's benefits against the share of the households, poorest first, one line a model.
+
+    Parameters
+    ----------
+    curves : mapping of str to DataFrame
+        What :func:`riskml.concentration_curve` gives, by name of the model.
+    ax : Axes, optional
+        Where to draw; default: a new figure.
+    language : {"en", "zh"}, default "en"
+        Language of the labels; English, with a warning, where no font has Chinese.
+
+    Returns
+    -------
+    Axes
+        Above the dotted diagonal, that of a list drawn by lot, the poorer get more.
+    """
+    ax, language = _begin(ax, language)
+    for name, curve in curves.items():
+        ax.plot(curve["households"], curve["benefits"], label=name)
+    ax.plot([0, 1], [0, 1], color=LEVEL, linestyle=":", linewidth=1)
+    ax.set(xlim=(0, 1), ylim=(0, 1.01))
+    ax.set_xlabel(_say("share of households, poorest first", "住户比例（由贫到富）", language))
+    ax.set_ylabel(_say("share of the list's benefits", "名单帮扶所占比例", language))
+    ax.legend(frameon=False)
+    return _end(ax, language)
+
+
+def plot_decision(curve: pd.DataFrame, *, ax: Axes | None = None, language: str = "en") -> Axes:
+    """Draw the net benefit of visiting from a risk on, one line a model, with the interval of the first.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        As :func:`riskml.decision_curve` gives.
+    ax : Axes, optional
+        Where to draw; default: a new figure.
+    language : {"en", "zh"}, default "en"
+        Language of the labels; English, with a warning, where no font has Chinese.
+
+    Returns
+    -------
+    Axes
+        Visiting everybody and nobody are dotted: a model below either should not be used at that threshold. Visiting
+        everybody is cut off where it costs more than the best model gives.
+    """
+    ax, language = _begin(ax, language)
+    rules = {
+        "everybody": _say("visit everybody", "走访所有住户", language),
+        "nobody": _say("visit nobody", "不走访", language),
+    }
+    for place, (name, line) in enumerate(curve.groupby("model", sort=False)):
+        how: dict[str, Any] = {"color": LEVEL, "linestyle": ":", "linewidth": 1} if name in rules else {}
+        (drawn,) = ax.plot(line["threshold"], line["net_benefit"], label=rules.get(str(name), str(name)), **how)
+        if place == 0:
+            ax.fill_between(line["threshold"], line["lower"], line["upper"], color=drawn.get_color(), alpha=0.15)
+    highest = float(curve["net_benefit"].max())
+    ax.set_ylim(-0.25 * highest, 1.1 * highest)
+    ax.set_xlabel(_say("risk from which a household is visited", "开始走访的风险值", language))
+    ax.set_ylabel(_say("net benefit (returns a household)", "净收益（每户返贫数）", language))
+    ax.legend(frameon=False)
+    return _end(ax, language)
+
+
+def plot_groups(errors: pd.DataFrame, *, ax: Axes | None = None, language: str = "en") -> Axes:
+    """Draw the share of returns that a list misses, one line a group, with its interval.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        As :func:`riskml.targeting_errors` gives, with ``groups=`` a table or a column.
+    ax : Axes, optional
+        Where to draw; default: a new figure.
+    language : {"en", "zh"}, default "en"
+        Language of the labels; English, with a warning, where no font has Chinese.
+
+    Returns
+    -------
+    Axes
+        In the order of the table, first on top; the share of everybody dotted. Groups with few returns are hollow,
+        those without any stand without a mark.
+    """
+    ax, language = _begin(ax, language)
+    at = np.arange(len(errors))
+    ax.hlines(at, errors["exclusion_error_lower"], errors["exclusion_error_upper"], color=UP, linewidth=1)
+    for few, fill in ((False, UP), (True, "white")):
+        own = (errors["few_events"] == few).to_numpy()
+        ax.plot(errors.loc[own, "exclusion_error"], at[own], "o", color=UP, markerfacecolor=fill, markersize=5)
+    everybody = errors.loc[errors["by"] == "all", "exclusion_error"]
+    if len(everybody):
+        ax.axvline(everybody.iloc[0], color=LEVEL, linestyle=":", linewidth=1)
+    all_, returns = _say("all", "全体", language), _say("returns", "起返贫", language)
+    names = [
+        all_ if by == "all" else str(group) if by == "group" else f"{by}: {group}"
+        for by, group in zip(errors["by"], errors["group"], strict=True)
+    ]
+    ax.set_yticks(at, [f"{name} ({n:,} {returns})" for name, n in zip(names, errors["events"], strict=True)])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    ax.set_xlabel(_say("share of returns the list misses", "名单漏掉的返贫比例", language))
     return _end(ax, language)
 
 

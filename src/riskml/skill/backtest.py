@@ -17,8 +17,10 @@ from riskml.findings import in_words
 from riskml.model.classifier import RiskClassifier
 from riskml.model.tuning import tune
 from riskml.skill.baselines import rivals
+from riskml.skill.benefits import concentration_curve, targeting_summary
+from riskml.skill.decision import decision_curve
 from riskml.skill.groups import chosen_groups, group_labels
-from riskml.skill.metrics import evaluate
+from riskml.skill.metrics import calibration_table, evaluate
 from riskml.skill.targeting import targeting_errors
 from riskml.tables.monitoring import Monitoring
 
@@ -126,12 +128,78 @@ def compare(
         As :func:`riskml.evaluate` gives it, the model under the name ``riskml``. Intervals draw whole areas, because
         shocks hit whole areas; households where there are fewer than :data:`MIN_AREAS` areas.
     """
-    scores = {"riskml": model.predict_risk(X_test[list(model.feature_names_in_)])}
-    for name, rival in rivals().items():
-        scores[name] = rival.fit(X_train, y_train).predict_risk(X_test)
     people = _people(data, model.fit_summary_, X_test)
     weight, clusters = people["weight"].to_numpy(), _clusters(people)
+    scores = _scores(model, X_train, y_train, X_test)
     return evaluate(scores, y_test, sample_weight=weight, clusters=clusters, random_state=seed)
+
+
+def judge(
+    data: Monitoring,
+    model: RiskClassifier,
+    X_train: pd.DataFrame,
+    y_train: pd.Series,
+    X_test: pd.DataFrame,
+    y_test: pd.Series,
+    *,
+    quota: float = 0.1,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+) -> dict[str, pd.DataFrame]:
+    """Put the model and the simple rivals beside each other in every table there is, on the test set.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables, for survey weights, areas and welfare on the day.
+    model : RiskClassifier
+        A fitted model that saw nothing of the test.
+    X_train, y_train : DataFrame, Series
+        What the rivals learn from.
+    X_test, y_test : DataFrame, Series
+        What all are judged on.
+    quota : float, default 0.1
+        Length of the list of ``targeting`` and ``concentration``, as a share of the households.
+    n_bootstrap : int, default 200
+        Draws of the intervals.
+    seed : int, default 0
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``figures`` (:func:`compare`), ``targeting`` (:func:`riskml.targeting_summary`, equal benefits),
+        ``concentration`` (:func:`riskml.concentration_curve` at every hundredth of the households, one model after the
+        other), ``decision`` (:func:`riskml.decision_curve`) and ``calibration`` (:func:`riskml.calibration_table`, with
+        a column ``model``). Scores that are rankings are in neither of the last two. Where welfare on the day is not
+        known of everybody (it is where welfare decides), ``targeting`` has NaN for what needs it and there is no
+        ``concentration``.
+    """
+    people = _people(data, model.fit_summary_, X_test)
+    scores = _scores(model, X_train, y_train, X_test)
+    probabilities = {name: risk for name, risk in scores.items() if ((risk >= 0) & (risk <= 1)).all()}
+    weight = people["weight"].to_numpy()
+    drawn: dict[str, Any] = {"sample_weight": weight, "clusters": _clusters(people), "random_state": seed}
+    drawn["n_bootstrap"] = n_bootstrap
+    welfare = people["welfare"] if (people["welfare"] > 0).all() else None
+    tables = {
+        "figures": evaluate(scores, y_test, **drawn),
+        "targeting": targeting_summary(scores, y_test, quota=quota, welfare=welfare, **drawn),
+    }
+    if welfare is not None:
+        at = np.arange(101) / 100
+        curves = {
+            name: concentration_curve(welfare, risk, quota=quota, sample_weight=weight) for name, risk in scores.items()
+        }
+        shares = {name: np.interp(at, curve["households"], curve["benefits"]) for name, curve in curves.items()}
+        tables["concentration"] = _stacked(
+            {name: pd.DataFrame({"households": at, "benefits": share}) for name, share in shares.items()}
+        )
+    tables["decision"] = decision_curve(probabilities, y_test, **drawn)
+    tables["calibration"] = _stacked(
+        {name: calibration_table(y_test, risk, sample_weight=weight) for name, risk in probabilities.items()}
+    )
+    return tables
 
 
 def errors_by_group(
@@ -185,6 +253,21 @@ def errors_by_group(
         n_bootstrap=n_bootstrap,
         random_state=seed,
     )
+
+
+def _scores(
+    model: RiskClassifier, X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame
+) -> dict[str, pd.Series]:
+    """Return the scores of the model and of the rivals, which learn first."""
+    scores = {"riskml": model.predict_risk(X_test[list(model.feature_names_in_)])}
+    for name, rival in rivals().items():
+        scores[name] = rival.fit(X_train, y_train).predict_risk(X_test)
+    return scores
+
+
+def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of several models as one, with a column ``model`` first."""
+    return pd.concat(tables, names=["model"]).reset_index(level="model").reset_index(drop=True)
 
 
 def _people(data: Monitoring | Store, learned: Mapping[str, Any], X: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from trees import explanation
 
+from riskml.explanation.wording import format_points, format_risk
 from riskml.output.certainty import go_and_look
 from riskml.output.report import MAX_LOOK, write_report
 from riskml.output.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
@@ -114,7 +115,22 @@ def test_the_page_says_its_language_and_has_table_headers(tmp_path, language, ta
     assert ("lang", tag) in read.attributes
     assert ("scope", "col") in read.attributes
     assert ("scope", "row") in read.attributes
-    assert [value for name, value in read.attributes if name == "aria-label"]
+
+
+def test_every_picture_has_a_title_a_description_and_its_labels_as_text(tmp_path):
+    table, more = parts()
+    html = page(tmp_path / "report.html", table, **more)
+    pictures = re.findall(r'<svg[^>]*role="img".*?</svg>', html, re.DOTALL)
+    assert len(pictures) == len(table)
+    for picture, row in zip(pictures, table.to_dict("records"), strict=True):
+        title, desc = re.search(r'aria-labelledby="(\S+) (\S+)"', picture).groups()
+        assert re.search(f'<title id="{title}">.+</title>', picture)
+        said = re.search(f'<desc id="{desc}">(.+)</desc>', picture)[1]
+        assert said.endswith(f"risk of this household {format_risk(row['risk'])}")
+        assert format_points(row["points_illness"]) in re.findall(r"<text[^>]*>(.+?)</text>", picture)
+        assert "<path" not in picture
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
 
 
 def test_the_chinese_page_has_no_english_words_of_its_own(tmp_path):

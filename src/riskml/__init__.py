@@ -46,6 +46,8 @@ _HOME = {
     "shift_base_rate": "model.recalibration",
     "explain": "explanation.contributions",
     "Explanation": "explanation.contributions",
+    "points_in_reach": "explanation.reach",
+    "risk_history": "explanation.history",
     "explain_change": "explanation.change",
     "Change": "explanation.change",
     "targeting_errors": "skill.targeting",

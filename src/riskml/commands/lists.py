@@ -37,8 +37,6 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
         raise ValueError(in_words("--explain top needs --top N", "--explain top 需要同时给出 --top N"))
     n_listed = None if arguments.explain == "top" else arguments.top
     n_explained = {"all": n_listed, "top": arguments.top, "none": 0}[arguments.explain]
-    sureness: dict[str, Any] = {}
-    said = ""
     if is_store(arguments.data):
         store, model = open_store(arguments.data), load_model(arguments.model)
         limits: dict[str, Any] = {"n_listed": n_listed, "n_explained": n_explained, "n_jobs": arguments.jobs}
@@ -47,18 +45,15 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
         data, model = read(arguments.data, tell), load_model(arguments.model)
         tell(in_words("scoring", "正在评分"))
         X = features_on(data, model, arguments.as_of)
-        everybody = ranked(data, model, X, n_listed=None, n_explained=n_explained)
-        listed = everybody[:n_listed]
+        listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
         write_table(listed, arguments.out)
         n_cohort, n_written = len(X), len(listed)
-        if arguments.top is not None and arguments.top < n_cohort and everybody["risk_lower"].notna().all():
-            sureness, said = _sureness(go_and_look(everybody, n=arguments.top))
     values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": n_cohort, "n_listed": n_written}
     text = in_words(
         f"{arguments.out}: {n_written:,} of {n_cohort:,} households at risk on {arguments.as_of}",
         f"{arguments.out}：{arguments.as_of}监测范围内{n_cohort:,}户，列入{n_written:,}户",
     )
-    return Answer({**values, **sureness}, text + said)
+    return Answer(values, text)
 
 
 def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
@@ -77,9 +72,11 @@ def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
 def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write a watchlist as one HTML file."""
     listed = read_table(arguments.watchlist, required=LIST_COLUMNS)
-    look = None
+    look, said = None, ""
+    sureness: dict[str, Any] = {}
     if arguments.top is not None:
         look = go_and_look(read_table(arguments.watchlist, required=WATCHLIST_COLUMNS), n=arguments.top)
+        sureness, said = _sureness(look)
         listed = listed[listed["rank"] <= arguments.top]
     proposed = None if arguments.plan is None else read_table(arguments.plan, required=("household_id", "measure"))
     model = None if arguments.model is None else load_model(arguments.model)
@@ -93,7 +90,7 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
         missed = read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
     given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
     write_html(arguments.out, listed, **given, missed=missed, look=look)
-    return Answer({"out": str(arguments.out)}, str(arguments.out))
+    return Answer({"out": str(arguments.out), **sureness}, str(arguments.out) + said)
 
 
 def changes(arguments: argparse.Namespace, tell: Tell) -> Answer:

@@ -551,6 +551,21 @@ def test_the_command_is_installed_and_is_the_module(work):
         assert done.stdout.startswith("riskml ")
 
 
+def test_a_household_of_the_list_gets_its_letter(work, capsys):
+    household = read_table(work / "list.parquet")["household_id"].iloc[0]
+    report = f"report --watchlist {{}}/list.parquet --letter {household} --model {{}}/models --data {{}}/county"
+    assert riskml(work, f"{report} --contact OfficeA,Tel.000 --out {{}}/letter.html --lang zh") == 0
+    html = (work / "letter.html").read_text(encoding="utf-8")
+    assert household in html
+    assert "OfficeA,Tel.000" in html
+    assert "医疗费用" in html
+    assert riskml(work, f"{report} --out {{}}/no.html --lang en") == 1
+    assert "--contact is missing" in capsys.readouterr().err
+    assert riskml(work, report.replace(household, "nobody") + " --contact A --out {}/no.html --lang zh") == 1
+    assert "名单中没有住户" in capsys.readouterr().err
+    assert not (work / "no.html").exists()
+
+
 def test_a_reader_that_leaves_is_no_error_to_report(work):
     done = subprocess.run(
         f'"{sys.executable}" -m riskml --json changes "{work}/before.parquet" "{work}/list.parquet" | head -c 1',

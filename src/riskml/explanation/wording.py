@@ -264,6 +264,27 @@ def when(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     return f"newest on {_day(max(days))}", f"最近一次{_day(max(days), 'zh')}"
 
 
+def dated(records: Sequence[Mapping[str, Any]], language: str = "en") -> str:
+    """Return a reason with the day that matters.
+
+    Parameters
+    ----------
+    records : sequence of mappings
+        Rows of the evidence of one household and feature, at least one.
+    language : {"en", "zh"}, default "en"
+        Language of the words.
+
+    Returns
+    -------
+    str
+        The reason, then what :func:`when` says; "ended" is not said twice.
+    """
+    reason, day = str(records[0][f"reason_{language}"]), when(records)[language == "zh"]
+    if reason.endswith((" ago", "前")):
+        day = day.replace("ended on", "on").removesuffix("已结束")
+    return reason + ("，" if language == "zh" else ", ") * bool(day) + day
+
+
 #: Words around a value, English and Chinese, by unit of the feature dictionary.
 _UNIT_WORDS = {
     "lines": ("{} of the poverty line", "贫困线的{}倍"),

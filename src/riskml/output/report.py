@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import riskml
 from riskml.causes import CAUSES, cause_label, cause_topic
-from riskml.explanation.wording import format_frequency, format_points, format_risk, format_value, when
+from riskml.explanation.wording import dated, format_frequency, format_points, format_risk, format_value
 from riskml.output.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
 from riskml.output.watchlists import POINTS, Card, cards
 from riskml.planning.assist import NOT_FUNDED, plan_summary
@@ -249,11 +249,11 @@ def _reasons(evidence: list[dict[str, Any]], language: Language) -> list[dict[st
         behind.setdefault(record["feature"], []).append(record)
     reasons = []
     for records in behind.values():
-        day = when(records)[language == "zh"]
-        why = records[0][f"reason_{language}"] + (("，" if language == "zh" else ", ") + day if day else "")
         shown = [_record(record, language) for record in records[:MAX_RECORDS]]
         n_more = max(len(records) - MAX_RECORDS, 0)
-        reasons.append({"cause": records[0]["cause"], "why": why, "records": shown, "n_more": n_more})
+        reasons.append(
+            {"cause": records[0]["cause"], "why": dated(records, language), "records": shown, "n_more": n_more}
+        )
     return reasons
 
 

@@ -231,6 +231,9 @@ COLUMN_NAMES_ZH: dict[str, str] = {
     "birth": "出生日期",
     "sex": "性别",
     "lifted_on": "脱贫日期",
+    "kind": "类型",
+    "measure": "措施",
+    "category": "类别",
 }
 
 #: Figures shown of an evaluation, in this order.

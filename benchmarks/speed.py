@@ -1,8 +1,9 @@
-"""How fast the parts are: ``python benchmarks/speed.py [features] [scoring] [start] [learn] [explain] [--write]``.
+"""How fast the parts are: ``python benchmarks/speed.py [PART ...] [--write]``, each part a section of RESULTS.md.
 
 ``features`` and ``scoring`` (one date, from files) are those of ``point_in_time.py``; ``start`` is a first call of the
-command. In ``learn`` and ``explain`` every way runs in turn, ``--times`` times, on the same data in this process; shown
-are medians of CPU seconds (all threads) and ratios. Values are compared before anything is timed.
+command; ``reasons`` is a whole list with reasons and without. In ``learn`` and ``explain`` every way runs in turn,
+``--times`` times, on the same data in this process; shown are medians of CPU seconds (all threads) and ratios. Values
+are compared before anything is timed.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from riskml.features.panel import training_dates
 from riskml.model.store import save_model
 from riskml.tables.reading import write_monitoring
 
-#: Rows of the large batch that is explained; households of the county of a first call.
-N_EXPLAINED, N_STARTED = 20_000, 2000
+#: Rows of the large batch that is explained; households of the county of a first call, and of a whole list.
+N_EXPLAINED, N_STARTED, N_LISTED = 20_000, 2000, 20_000
 
 
 def main() -> None:
@@ -65,14 +66,40 @@ def start(arguments: argparse.Namespace) -> str:
         for turn in range(arguments.times):
             environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / f"compiled {turn}")}
             for runs in spent.values():
-                before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-                subprocess.run(command, env=environment, check=True, capture_output=True)
-                after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - wall
-                runs.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall))
+                runs.append(_run_seconds(command, environment))
     median = {name: np.median(np.array(seconds), axis=0) for name, seconds in spent.items()}
     rows = [["`riskml score`", "CPU s", "wall s"]]
     rows += [[name, f"{cpu:.1f}", f"{wall:.1f}"] for name, (cpu, wall) in median.items()]
     said = f"A simulated county of {n_households:,} households, 200 of them listed with reasons."
+    return f"{said}\n\n{markdown(rows)}"
+
+
+def reasons(arguments: argparse.Namespace) -> str:
+    """Time ``riskml score`` over a whole county with reasons for every household and without, in turn."""
+    n_households = min(arguments.households, N_LISTED)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        small = make_monitoring(3000, n_months=48, random_state=1)
+        X, y = training_set(small, training_dates(small, horizon_months=12), horizon_months=12)
+        save_model(RiskClassifier().fit(X, y), folder / "model", data=small)
+        data = make_monitoring(n_households, n_months=48, random_state=2)
+        day = data.extract_on - pd.DateOffset(months=1)
+        write_monitoring(data, folder / "county")
+        command = [sys.executable, "-m", "riskml", "score", str(folder / "county"), "--as-of", f"{day:%Y-%m-%d}"]
+        command += ["--model", str(folder / "model"), "--out", str(folder / "list.parquet"), "--explain"]
+        spent: dict[str, list[tuple[float, float]]] = {"none": [], "all": []}
+        _run_seconds([*command, "all"], dict(os.environ))  # compiles what is not yet compiled
+        for _ in range(arguments.times):
+            for how, runs in spent.items():
+                runs.append(_run_seconds([*command, how], dict(os.environ)))
+        n_rows = len(pd.read_parquet(folder / "list.parquet"))
+    median = {how: np.median(np.array(seconds), axis=0) for how, seconds in spent.items()}
+    rows = [["`riskml score`", "CPU s", "wall s", "CPU to the first"]]
+    rows += [
+        [f"`--explain {how}`", f"{cpu:.1f}", f"{wall:.1f}", f"{cpu / median['none'][0]:.2f}"]
+        for how, (cpu, wall) in median.items()
+    ]
+    said = f"A simulated county of {n_households:,} households, {n_rows:,} of them at risk and all of them written."
     return f"{said}\n\n{markdown(rows)}"
 
 
@@ -99,7 +126,22 @@ def shapley(arguments: argparse.Namespace) -> str:
     return shapley_table(min(arguments.households, N_EXPLAINED), arguments.times, _medians)
 
 
-PARTS = {"features": features, "scoring": scoring, "start": start, "learn": learn, "explain": shapley}
+PARTS = {
+    "features": features,
+    "scoring": scoring,
+    "start": start,
+    "learn": learn,
+    "explain": shapley,
+    "reasons": reasons,
+}
+
+
+def _run_seconds(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Run a command; return its CPU and wall seconds."""
+    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - wall
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 
 def _timed(ways: Mapping[str, Callable[[], object]], times: int) -> str:

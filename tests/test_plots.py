@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -272,8 +273,7 @@ def lab(rgb):
 @pytest.mark.parametrize("colour", [UP, DOWN, LEVEL])
 def test_every_colour_stands_out_from_white_paper(colour):
     """Three to one is what WCAG 2.1 asks of graphics."""
-    luminance = linear(colour) @ [0.2126, 0.7152, 0.0722]
-    assert 1.05 / (luminance + 0.05) >= 3
+    assert contrast(colour, "#ffffff") >= 3
 
 
 @pytest.mark.parametrize("kind", list(BLINDNESS))
@@ -290,6 +290,22 @@ def test_red_and_green_would_not_have_passed():
         lab(np.clip(np.array(BLINDNESS["deuteranopia"]) @ linear(colour), 0, 1)) for colour in ("#d62728", "#2ca02c")
     ]
     assert np.linalg.norm(seen[0] - seen[1]) < 40
+
+
+def contrast(front, back):
+    """Return the contrast ratio of WCAG 2.1."""
+    light, dark = sorted((linear(colour) @ [0.2126, 0.7152, 0.0722] for colour in (front, back)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_text_of_the_report_stands_out_from_what_is_behind_it():
+    """Four and a half to one is what WCAG 2.1 asks of text."""
+    css = (Path(plots.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+    inks = re.findall(r"--(?:ink|soft): (#[0-9a-f]{6})", css)
+    papers = ["#ffffff", *re.findall(r"background: (#[0-9a-f]{6})", css)]
+    assert len(inks) == 2
+    assert len(papers) >= 4
+    assert min(contrast(ink, paper) for ink in inks for paper in papers) >= 4.5
 
 
 def test_the_report_has_the_same_colours():

@@ -18,7 +18,7 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
-from riskml.causes import CAUSES, cause_label
+from riskml.causes import CAUSES, cause_topic
 from riskml.explanation.contributions import points_per_log_odds
 from riskml.explanation.trees import BLOCK_ROWS, columns, decide, max_nodes
 from riskml.explanation.wording import format_points, format_risk, format_value
@@ -292,7 +292,7 @@ class Change:
                     format_value(X.to_numpy(dtype=np.float64)[row, place], feature["unit"], language) for X in tables
                 )
                 label = feature[f"label_{language}"] or feature["label_en"]
-                said[k] += f"{mark}{cause_label(feature['cause'], language)}{colon}{label}{comma}{was} → {now}"
+                said[k] += f"{mark}{cause_topic(feature['cause'], language)}{colon}{label}{comma}{was} → {now}"
                 said[k] += "" if day is None or pd.isna(day) else f"{comma}{day:%Y-%m-%d}"
         return f"{said[0]})", f"{said[1]}）"
 

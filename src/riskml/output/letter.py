@@ -13,7 +13,7 @@ from riskml.causes import CAUSES, cause_topic
 from riskml.explanation.wording import dated, format_frequency
 from riskml.findings import in_words
 from riskml.output.letter_text import LETTER, RIGHTS
-from riskml.output.report_text import COLUMN_NAMES_ZH, TABLE_NAMES
+from riskml.output.report_text import COLUMN_NAMES_EN, COLUMN_NAMES_ZH, TABLE_NAMES
 from riskml.output.watchlists import POINTS
 
 Language = Literal["en", "zh"]
@@ -139,7 +139,10 @@ def _used_rows(used: pd.DataFrame, language: Language) -> list[dict[str, Any]]:
     for row in used.to_dict("records"):
         columns = [column for column in row["columns"].split(";") if column]
         names = [
-            COLUMN_NAMES_ZH.get(column, column) if language == "zh" else column.replace("_", " ") for column in columns
+            COLUMN_NAMES_ZH.get(column, column)
+            if language == "zh"
+            else COLUMN_NAMES_EN.get(column, column.replace("_", " "))
+            for column in columns
         ]
         days = sorted({_date(day) for day in (row["first"], row["last"])} - {""})
         rows.append(

@@ -13,7 +13,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import riskml
 from riskml.causes import CAUSES, cause_label, cause_topic
 from riskml.explanation.wording import dated, format_frequency, format_points, format_risk, format_value
-from riskml.output.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
+from riskml.output.report_text import (
+    COLUMN_NAMES_EN,
+    COLUMN_NAMES_ZH,
+    FIGURE_AT_QUOTA,
+    FIGURES,
+    LIMITS,
+    TABLE_NAMES,
+    TEXT,
+)
 from riskml.output.watchlists import POINTS, Card, cards
 from riskml.planning.assist import NOT_FUNDED, plan_summary
 from riskml.tables.contract import TABLES
@@ -262,7 +270,7 @@ def _record(record: dict[str, Any], language: Language) -> dict[str, str]:
     unit = "lines" if column in ("welfare", "welfare_net") else ""
     if table in TABLES and column in TABLES[table].by_name:
         unit = {"amount": "lines", "flag": "flag"}.get(TABLES[table].by_name[column].kind, "")
-    english = column.replace("_", " ")
+    english = COLUMN_NAMES_EN.get(column, column.replace("_", " "))
     value = "" if pd.isna(record["value"]) else format_value(float(record["value"]), unit, language)
     if pd.notna(record.get("amount")):
         currency = f"{record['amount']:,.0f}"

@@ -183,7 +183,19 @@ TABLE_NAMES: dict[str, tuple[str, str]] = {
     "traits": ("household traits", "住户特征"),
 }
 
-#: Names of the columns in Chinese; in English the column's own name is readable.
+#: Names of columns in English where the column's own name says too little.
+COLUMN_NAMES_EN: dict[str, str] = {
+    "welfare": "level, per head and year",
+    "welfare_net": "level without public transfers",
+    "private": "pensions and private transfers",
+    "concern": "officer's concern",
+    "declared": "own declaration",
+    "hazard": "prone to hazards",
+    "away": "away from home",
+    "informal": "without contract",
+}
+
+#: Names of the columns in Chinese.
 COLUMN_NAMES_ZH: dict[str, str] = {
     "welfare": "人均水平（折合年）",
     "welfare_net": "扣除转移性收入后的人均水平",

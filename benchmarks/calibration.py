@@ -56,8 +56,8 @@ def main() -> None:
     )
     by_county = (
         "### Intervals by group\n\nHow many of the fifths of each group's households, by risk, have the share that "
-        "returned (simulated: their mean true risk) between the mean bounds of `risk_interval` at 0.9, for the interval "
-        "of all and for that of `groups=` (simulated: the two counties, EPH: the six regions). Later dates show the "
+        "returned (simulated: their mean true risk) between the mean bounds of `risk_interval` at 0.9, for the "
+        "interval of all and that of `groups=` (simulated: two counties, EPH: six regions). Later dates show the "
         "loss under drift: a group's level moves on its own."
     )
     tables = [*parts, said, markdown(held), by_county, markdown(grouped)]

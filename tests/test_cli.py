@@ -319,25 +319,26 @@ def test_a_report_is_one_file_without_script(work, language):
     assert ("返贫风险" in html) == (language == "zh")
 
 
-def test_score_and_report_say_how_sure_the_list_is_and_where_to_go_and_look(work, tmp_path, capsys):
-    score = f"score {{}}/county --model {{}}/models --as-of {AS_OF} --top 30 --out {tmp_path}"
-    assert riskml(work, f"{score}/all.parquet --explain top --json") == 0
-    answer = json.loads(capsys.readouterr().out)
+def test_a_report_of_everybody_scored_says_how_sure_the_list_is_and_where_to_go_and_look(work, tmp_path, capsys):
+    score = f"score {{}}/county --model {{}}/models --as-of {AS_OF} --top 30 --explain top --out {tmp_path}/all.parquet"
+    assert riskml(work, score) == 0
     scored = read_table(work / "before.parquet")
     cut_off = scored["risk"][29:31].mean()
     n_sure = (scored["risk_lower"] > cut_off).sum()
     n_look = ((scored["risk_upper"] >= cut_off) & (scored["rank"] > 30)).sum()
+    report = f"report --top 30 --out {tmp_path}/r.html --watchlist"
+    capsys.readouterr()
+    assert riskml(work, f"{report} {tmp_path}/all.parquet --json") == 0
+    answer = json.loads(capsys.readouterr().out)
     assert answer["cut_off"] == pytest.approx(cut_off)
     assert (answer["n_sure"], answer["n_look_below"]) == (n_sure, n_look)
-    assert riskml(work, f"{score}/list.parquet --lang zh") == 0
-    assert f"前30户中{n_sure}户确定应列入；其余各户及其后{n_look}户" in capsys.readouterr().out
-    report = f"report --top 30 --out {tmp_path}/r.html --watchlist {tmp_path}"
-    assert riskml(work, f"{report}/all.parquet --lang en") == 0
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert f"The list of 30 ends at a risk of {format_risk(cut_off)}. {n_sure} of the households on it" in html
     assert html.count('<article class="card">') == 20
+    assert riskml(work, f"{report} {tmp_path}/all.parquet --lang zh") == 0
+    assert f"前30户中{n_sure}户确定应列入；其余各户及其后{n_look}户" in capsys.readouterr().out
     # Of a list alone nobody can say who stands just below it.
-    assert riskml(work, f"{report}/list.parquet") == 1
+    assert riskml(work, f"{report} {{}}/list.parquet --top 40 --lang en") == 1
     assert "needs more households scored" in capsys.readouterr().err
 
 

@@ -37,8 +37,6 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
         raise ValueError(in_words("--explain top needs --top N", "--explain top 需要同时给出 --top N"))
     n_listed = None if arguments.explain == "top" else arguments.top
     n_explained = {"all": n_listed, "top": arguments.top, "none": 0}[arguments.explain]
-    sureness: dict[str, Any] = {}
-    said = ""
     if is_store(arguments.data):
         store, model = open_store(arguments.data), load_model(arguments.model)
         limits: dict[str, Any] = {"n_listed": n_listed, "n_explained": n_explained, "n_jobs": arguments.jobs}
@@ -47,31 +45,15 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
         data, model = read(arguments.data, tell), load_model(arguments.model)
         tell(in_words("scoring", "正在评分"))
         X = features_on(data, model, arguments.as_of)
-        everybody = ranked(data, model, X, n_listed=None, n_explained=n_explained)
-        listed = everybody[:n_listed]
+        listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
         write_table(listed, arguments.out)
         n_cohort, n_written = len(X), len(listed)
-        if arguments.top is not None and arguments.top < n_cohort and everybody["risk_lower"].notna().all():
-            sureness, said = _sureness(go_and_look(everybody, n=arguments.top))
     values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": n_cohort, "n_listed": n_written}
     text = in_words(
         f"{arguments.out}: {n_written:,} of {n_cohort:,} households at risk on {arguments.as_of}",
         f"{arguments.out}：{arguments.as_of}监测范围内{n_cohort:,}户，列入{n_written:,}户",
     )
-    return Answer({**values, **sureness}, text + said)
-
-
-def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
-    """Return how sure a list is, as plain values and in words."""
-    n_sure = int((look["standing"] == "sure").sum())
-    n_look = int(((look["standing"] == "look") & ~look["listed"]).sum())
-    values = {"cut_off": float(look["cut_off"].iloc[0]), "n_sure": n_sure, "n_look_below": n_look}
-    said = in_words(
-        f"\nOf the first {look['listed'].sum():,}, {n_sure:,} surely belong there; for the others, and for {n_look:,} "
-        "households below, the records cannot tell: go and look",
-        f"\n前{look['listed'].sum():,}户中{n_sure:,}户确定应列入；其余各户及其后{n_look:,}户仅凭记录无法判断，需上门核实",
-    )
-    return values, said
+    return Answer(values, text)
 
 
 def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -93,7 +75,21 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
         missed = read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
     given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
     write_html(arguments.out, listed, **given, missed=missed, look=look)
-    return Answer({"out": str(arguments.out)}, str(arguments.out))
+    sureness, said = ({}, "") if look is None else _sureness(look)
+    return Answer({"out": str(arguments.out), **sureness}, f"{arguments.out}{said}")
+
+
+def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
+    """Return how sure a list is, as plain values and in words."""
+    n_sure = int((look["standing"] == "sure").sum())
+    n_look = int(((look["standing"] == "look") & ~look["listed"]).sum())
+    values = {"cut_off": float(look["cut_off"].iloc[0]), "n_sure": n_sure, "n_look_below": n_look}
+    said = in_words(
+        f"\nOf the first {look['listed'].sum():,}, {n_sure:,} surely belong there; for the others, and for {n_look:,} "
+        "households below, the records cannot tell: go and look",
+        f"\n前{look['listed'].sum():,}户中{n_sure:,}户确定应列入；其余各户及其后{n_look:,}户仅凭记录无法判断，需上门核实",
+    )
+    return values, said
 
 
 def changes(arguments: argparse.Namespace, tell: Tell) -> Answer:

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from cases import Case, subsets
 from results import machine, markdown
+from scipy.special import logit
 from scores import RISKML, TRUTH, Score
+from sklearn.linear_model import LogisticRegression
 
 from riskml.features.panel import cohort
 from riskml.features.split import as_of_dates_of
@@ -44,7 +46,8 @@ class Measured:
     """A case with its figures: ``tables`` by group (``all`` the whole), long, one row a model and figure.
 
     ``gain, gain_lower, gain_upper`` are riskml against the model, positive where riskml is better. ``seconds`` holds
-    those on the clock and of the CPU, by model.
+    those on the clock and of the CPU, by model. ``hindsight`` is the row of the rival best in average precision in a
+    table of the same kind, where a blend of all models chosen on the test rows stands in riskml's place.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Measured:
     tables: dict[str, pd.DataFrame]
     groups: dict[str, str]
     seconds: pd.DataFrame
+    hindsight: pd.DataFrame
     leads: pd.DataFrame | None = None
 
 
@@ -83,7 +87,8 @@ def measured(
     )
     spent = {model: (score.wall_seconds, score.cpu_seconds) for model, score in scores.items()}
     seconds = pd.DataFrame.from_dict(spent, orient="index", columns=["wall", "cpu"])
-    return Measured(name, said, tables, groups, seconds, _leads(case, lists, n_draws) if lists else None)
+    leads = _leads(case, lists, n_draws) if lists else None
+    return Measured(name, said, tables, groups, seconds, _hindsight(case, risks, tables[WHOLE], n_draws), leads)
 
 
 def summary(found: list[Measured]) -> pd.DataFrame:
@@ -135,6 +140,7 @@ def page(found: list[Measured], *, n_draws: int, left_out: Mapping[str, str] | N
         "rows, in its favour.",
         _summary_table(table, found),
         verdict(table),
+        _hindsight_part(found),
         *_lead_part(found),
         "![Average precision, riskml less each rival, by case](../docs/skill.svg)",
         "Recall: share of the returns on a list of that share of the households. Seconds of learning and scoring are "
@@ -177,6 +183,34 @@ def draw(found: list[Measured], path: Path) -> None:
         )
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
+
+
+def _hindsight(case: Case, risks: Mapping[str, pd.Series], table: pd.DataFrame, n_draws: int) -> pd.DataFrame:
+    """Return the best rival in average precision beside the blend of all models that the test rows themselves choose.
+
+    A logistic regression of the test outcomes on the log-odds of every model that gives probabilities.
+    """
+    figures = table.set_index(["figure", "model"])["value"]
+    models = [name for name, loss in figures["log_loss"].items() if name != TRUTH and not np.isnan(loss)]
+    log_odds = logit(np.clip(np.column_stack([risks[name] for name in models]), 1e-6, 1 - 1e-6))
+    chosen = LogisticRegression(C=1e4, max_iter=5000).fit(log_odds, case.y_test).predict_proba(log_odds)[:, 1]
+    rival = figures["average_precision"].drop([RISKML, TRUTH], errors="ignore").idxmax()
+    part = {"blend": pd.Series(chosen, index=case.y_test.index), rival: risks[rival]}
+    beside = evaluate(part, case.y_test, clusters=case.area_id.to_numpy(), n_bootstrap=n_draws)
+    return _with_gain(beside).query("figure == 'average_precision' and model == @rival")
+
+
+def _hindsight_part(found: list[Measured]) -> str:
+    """Return how far ahead of the best rival anybody could be who mixes these models knowing the answers."""
+    rows = [["case", "best rival in avg. precision", "a blend chosen on the test rows, less the rival"]]
+    best = [one.hindsight.iloc[0] for one in found]
+    rows += [[one.name, row["model"], _gain(row)] for one, row in zip(found, best, strict=True)]
+    n_ahead = sum(row["gain_lower"] > 0 for row in best)
+    return (
+        "How much there is to win: all models mixed by weights fitted to the test outcomes themselves, which nobody "
+        f"has beforehand. Such a blend is strictly ahead of the best rival on {n_ahead} of {len(found)} cases.\n\n"
+        + markdown(rows)
+    )
 
 
 def _leads(case: Case, lists: Mapping[str, Score], n_draws: int) -> pd.DataFrame:

@@ -62,5 +62,7 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
                     changed = isinstance(its, types.FunctionType) and its.__code__ != vars(held)[method].__code__
                     if changed:
                         monkeypatch.setattr(held, method, its)
+                # One class for both: a kernel compiled for the mutant's own would stay in numba's cache on disk.
+                setattr(mutant, name, held)
 
     return planted

@@ -22,8 +22,7 @@ from riskml.explanation.wording import format_risk
 from riskml.features.panel import feature_table
 from riskml.files import read_table, write_table
 from riskml.planning.measures import example_measures
-from riskml.tables.monitoring import Monitoring
-from riskml.tables.reading import read_monitoring, write_monitoring
+from riskml.tables.reading import read_monitoring
 
 COLUMNS = [
     *("household_id", "as_of_date", "area_id", "rank", "risk", "risk_lower", "risk_upper"),
@@ -237,21 +236,6 @@ def test_train_puts_whom_the_list_misses_on_the_card_and_the_report_says_it(work
     assert all(escape(sentence) in html for sentence in groups["sentence_en"])
 
 
-def test_households_that_were_lost_are_stood_for_where_asked_and_there_are_any(work, tmp_path, capsys):
-    train = f"train {{}} --test-from {TEST_FROM} --every-months 6 --weigh-lost --json --out {tmp_path}/m"
-    assert riskml(work, train.replace("{}", "{}/county")) == 1
-    assert "weights for those lost need at least 20" in capsys.readouterr().err
-    data = read_monitoring(work / "county")
-    incomes = data.tables["incomes"]
-    # Every third household is last heard of early in 2022.
-    gone = incomes["household_id"].isin(incomes["household_id"].unique()[::3]) & (incomes["date"] >= "2022-03-01")
-    write_monitoring(Monitoring({**data.tables, "incomes": incomes[~gone]}), tmp_path / "lost")
-    assert riskml(tmp_path, train.replace("{}", "{}/lost")) == 0
-    fit = json.loads(capsys.readouterr().out)["fit"]
-    assert 0.3 < fit["weighed_lost"]["effective_share"] <= 1 <= fit["weighed_lost"]["largest_weight"]
-    assert "weighed lost" in next(tmp_path.glob("m/*/CARD.md")).read_text(encoding="utf-8")
-
-
 def test_a_column_to_group_by_that_does_not_exist_is_named(work, capsys):
     evaluate = f"evaluate {{}}/county --model {{}}/models --test-from {TEST_FROM}"
     assert riskml(work, f"{evaluate} --groups nowhere") == 1
@@ -319,26 +303,28 @@ def test_a_report_is_one_file_without_script(work, language):
     assert ("返贫风险" in html) == (language == "zh")
 
 
-def test_a_report_of_everybody_scored_says_how_sure_the_list_is_and_where_to_go_and_look(work, tmp_path, capsys):
-    score = f"score {{}}/county --model {{}}/models --as-of {AS_OF} --top 30 --explain top --out {tmp_path}/all.parquet"
-    assert riskml(work, score) == 0
+def test_the_report_says_how_sure_the_list_is_and_where_to_go_and_look(work, tmp_path, capsys):
+    score = f"score {{}}/county --model {{}}/models --as-of {AS_OF} --top 30 --out {tmp_path}"
+    assert riskml(work, f"{score}/all.parquet --explain top") == 0
     scored = read_table(work / "before.parquet")
     cut_off = scored["risk"][29:31].mean()
     n_sure = (scored["risk_lower"] > cut_off).sum()
     n_look = ((scored["risk_upper"] >= cut_off) & (scored["rank"] > 30)).sum()
-    report = f"report --top 30 --out {tmp_path}/r.html --watchlist"
+    report = f"report --top 30 --out {tmp_path}/r.html --watchlist {tmp_path}"
     capsys.readouterr()
-    assert riskml(work, f"{report} {tmp_path}/all.parquet --json") == 0
+    assert riskml(work, f"{report}/all.parquet --json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["cut_off"] == pytest.approx(cut_off)
     assert (answer["n_sure"], answer["n_look_below"]) == (n_sure, n_look)
+    assert riskml(work, f"{report}/all.parquet --lang zh") == 0
+    assert f"前30户中{n_sure}户确定应列入；其余各户及其后{n_look}户" in capsys.readouterr().out
+    assert riskml(work, f"{report}/all.parquet --lang en") == 0
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert f"The list of 30 ends at a risk of {format_risk(cut_off)}. {n_sure} of the households on it" in html
     assert html.count('<article class="card">') == 20
-    assert riskml(work, f"{report} {tmp_path}/all.parquet --lang zh") == 0
-    assert f"前30户中{n_sure}户确定应列入；其余各户及其后{n_look}户" in capsys.readouterr().out
     # Of a list alone nobody can say who stands just below it.
-    assert riskml(work, f"{report} {{}}/list.parquet --top 40 --lang en") == 1
+    assert riskml(work, f"{score}/list.parquet") == 0
+    assert riskml(work, f"{report}/list.parquet") == 1
     assert "needs more households scored" in capsys.readouterr().err
 
 
@@ -563,6 +549,21 @@ def test_the_command_is_installed_and_is_the_module(work):
     for command in ([str(script)], [sys.executable, "-m", "riskml"]):
         done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("riskml ")
+
+
+def test_a_household_of_the_list_gets_its_letter(work, capsys):
+    household = read_table(work / "list.parquet")["household_id"].iloc[0]
+    report = f"report --watchlist {{}}/list.parquet --letter {household} --model {{}}/models --data {{}}/county"
+    assert riskml(work, f"{report} --contact OfficeA,Tel.000 --out {{}}/letter.html --lang zh") == 0
+    html = (work / "letter.html").read_text(encoding="utf-8")
+    assert household in html
+    assert "OfficeA,Tel.000" in html
+    assert "医疗费用" in html
+    assert riskml(work, f"{report} --out {{}}/no.html --lang en") == 1
+    assert "--contact is missing" in capsys.readouterr().err
+    assert riskml(work, report.replace(household, "nobody") + " --contact A --out {}/no.html --lang zh") == 1
+    assert "名单中没有住户" in capsys.readouterr().err
+    assert not (work / "no.html").exists()
 
 
 def test_a_reader_that_leaves_is_no_error_to_report(work):

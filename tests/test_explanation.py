@@ -209,21 +209,31 @@ def test_the_sentence_names_causes_values_units_and_points_and_no_jargon():
     sentence = why.reasons().iloc[0]
     risk = expit(-1.5)
     points = 100 * 2.0 * (risk - expit(-3.0)) / 1.5
-    assert sentence["reason_en"] == f"Risk 18%, raised by illness (+{points:.1f} points; the bills: 0.62 of the line)."
-    assert sentence["reason_zh"] == f"返贫风险18%，主要因素：因病（+{points:.1f}个百分点，某bills：贫困线的0.62倍）。"
+    assert sentence["reason_en"] == (
+        f"Risk 18%, raised by health (+{points:.1f} points; the bills: 0.62 of the poverty line); "
+        f"lowered by records of income (-{points / 4:.1f} points)."
+    )
+    assert sentence["reason_zh"] == (
+        f"返贫风险18%，升高因素：健康（+{points:.1f}个百分点，某bills：贫困线的0.62倍）。"
+        f"降低因素：收入方面（-{points / 4:.1f}个百分点）。"
+    )
 
 
 def test_a_risk_that_nothing_raises_is_said_to_be_so():
     why = explanation([[-1.0, -0.5]], [[0.1, 3.0]], bills=("illness", "lines"), wage=("income", "lines"))
-    expected = "Risk 1.1%: nothing on file raises it above the starting point of 4.7%."
-    assert why.reasons()["reason_en"].iloc[0] == expected
+    lost = 100 * (expit(-3.0) - expit(-4.5)) / 1.5
+    assert why.reasons()["reason_en"].iloc[0] == (
+        "Risk 1.1%, below the 4.7% where every household starts: "
+        f"lowered by records of health (-{lost:.1f} points) and income (-{lost / 2:.1f} points); "
+        "nothing on file raises it."
+    )
 
 
 def test_a_low_risk_with_something_raising_it_is_said_to_be_below_the_start():
     why = explanation([[0.5, -2.0]], [[0.1, 3.0]], bills=("illness", "lines"), wage=("income", "lines"))
-    assert (
-        why.reasons()["reason_en"].iloc[0].startswith("Risk 1.1%, below the starting point of 4.7%; raised by illness")
-    )
+    sentence = why.reasons()["reason_en"].iloc[0]
+    assert sentence.startswith("Risk 1.1%, below the 4.7% where every household starts: lowered by records of income")
+    assert "; raised by health (+" in sentence
 
 
 def test_a_value_on_record_is_named_before_a_stronger_missing_one():
@@ -237,7 +247,7 @@ def test_sensitive_features_count_but_are_not_spelled_out():
     why = explanation([[2.0, -0.1]], [[1.0, 0.0]], woman=("other", "flag", True), bills=("illness", "lines"))
     assert why.in_points()["other"].iloc[0] > 0
     assert "woman" not in why.reasons().iloc[0].str.cat()
-    assert "other (+" in why.reasons()["reason_en"].iloc[0]
+    assert "other records (+" in why.reasons()["reason_en"].iloc[0]
     assert why.leading_features().empty
 
 

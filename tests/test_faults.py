@@ -96,7 +96,7 @@ FAULTS = {
 FAULTS_OF_LEARNING = {
     "the scaler is fitted on the rows that are scored": ("skill.baselines", "StandardScaler(), last)", "__import__('sklearn').preprocessing.FunctionTransformer(lambda X: (X - X.mean(axis=0)) / np.maximum(X.std(axis=0), 1e-9)), last)"),
     "medians for missing values come from the rows that are scored": ("skill.baselines", 'SimpleImputer(strategy="median", keep_empty_features=True)', "__import__('sklearn').preprocessing.FunctionTransformer(lambda X: X.fillna(X.median()).fillna(0))"),
-    "rivals are fitted on all rows": ("skill.backtest", "rival.fit(X_train, y_train)", "rival.fit(pd.concat([X_train, X_test]), pd.concat([y_train, y_test]))"),
+    "rivals are fitted on all rows": ("skill.backtest", "_scores(model, X_train, y_train, X_test)\n", "_scores(model, pd.concat([X_train, X_test]), pd.concat([y_train, y_test]), X_test)\n"),
     "training outcomes lie inside the test window": ("features.split", "train = np.flatnonzero(dates + pd.DateOffset(months=self.horizon_months) <= block[0])", "train = np.flatnonzero(dates < block[0])"),
     "a split leaves no horizon before the test": ("features.split", "train = np.asarray(dates + pd.DateOffset(months=horizon_months) <= start)", "train = np.asarray(dates < start)"),
     "the calibration looks at rows the trees have seen": ("model.calibration", "train(rows.take(past))(rows.X[block])", "train(rows)(rows.X[block])"),

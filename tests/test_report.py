@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from trees import explanation
 
+from riskml.explanation.wording import format_points, format_risk
 from riskml.output.certainty import go_and_look
 from riskml.output.report import MAX_LOOK, write_report
 from riskml.output.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
@@ -114,7 +115,22 @@ def test_the_page_says_its_language_and_has_table_headers(tmp_path, language, ta
     assert ("lang", tag) in read.attributes
     assert ("scope", "col") in read.attributes
     assert ("scope", "row") in read.attributes
-    assert [value for name, value in read.attributes if name == "aria-label"]
+
+
+def test_every_picture_has_a_title_a_description_and_its_labels_as_text(tmp_path):
+    table, more = parts()
+    html = page(tmp_path / "report.html", table, **more)
+    pictures = re.findall(r'<svg[^>]*role="img".*?</svg>', html, re.DOTALL)
+    assert len(pictures) == len(table)
+    for picture, row in zip(pictures, table.to_dict("records"), strict=True):
+        title, desc = re.search(r'aria-labelledby="(\S+) (\S+)"', picture).groups()
+        assert re.search(f'<title id="{title}">.+</title>', picture)
+        said = re.search(f'<desc id="{desc}">(.+)</desc>', picture)[1]
+        assert said.endswith(f"risk of this household {format_risk(row['risk'])}")
+        assert format_points(row["points_illness"]) in re.findall(r"<text[^>]*>(.+?)</text>", picture)
+        assert "<path" not in picture
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
 
 
 def test_the_chinese_page_has_no_english_words_of_its_own(tmp_path):
@@ -167,6 +183,55 @@ def test_the_bars_of_a_card_lead_from_the_start_to_the_risk(tmp_path):
         at = at + size if kind == "up" else at - size
         assert (left + size if kind == "up" else left) == pytest.approx(at, abs=0.3)
     assert at == pytest.approx(x[-1] + width[-1], abs=0.3)
+
+
+def split_card(tmp_path, language="en", **change):
+    """Return the page of one household with a bill (help can change it) and an age (it cannot) behind its risk."""
+    table, more = parts(n_rows=1)
+    bill = more["evidence"].assign(
+        table="medical", column="out_of_pocket", reason_en="bills: much", reason_zh="医疗费：多",
+        end=pd.NaT, actionable=True, points_actionable=0.123,
+    )  # fmt: skip
+    age = bill.assign(
+        feature="age", cause="labour", table="members", column="birth", value=np.nan, actionable=False,
+        reason_en="age: 71 years", reason_zh="年龄：71岁",
+    )  # fmt: skip
+    evidence = pd.concat([age, bill]).assign(**change)
+    return page(tmp_path / "report.html", table, language, evidence=evidence)
+
+
+def test_a_card_leads_with_what_help_can_change(tmp_path):
+    text = split_card(tmp_path)
+    order = [text.index(said) for said in ("What help can change", "bills: much", "What it cannot", "age: 71 years")]
+    assert order == sorted(order)
+    assert order[-1] < text.index("From the starting point")
+    assert "help can act: +12.3 points" in text
+
+
+def test_a_card_without_anything_help_can_change_says_so(tmp_path):
+    text = split_card(tmp_path, actionable=False)
+    assert TEXT["nothing_actionable"][0] in text
+    assert TEXT["nothing_actionable"][1] in split_card(tmp_path, "zh", actionable=False)
+
+
+@pytest.mark.parametrize(
+    ("date", "end", "english", "chinese"),
+    [
+        ("2024-03-01", None, "bills: much, on 2024-03-01", "医疗费：多，2024年3月1日"),
+        ("2024-03-01", "2025-01-15", "bills: much, ends on 2025-01-15", "医疗费：多，2025年1月15日到期"),
+        ("2024-03-01", "2024-11-30", "bills: much, ended on 2024-11-30", "医疗费：多，2024年11月30日已结束"),
+    ],
+)
+def test_a_reason_says_the_day_that_matters(tmp_path, date, end, english, chinese):
+    given = {"date": pd.Timestamp(date), "end": pd.Timestamp(end) if end else pd.NaT}
+    assert english in split_card(tmp_path, **given)
+    assert chinese in split_card(tmp_path, "zh", **given)
+
+
+def test_amounts_stand_in_currency_beside_lines_where_the_line_is_known(tmp_path):
+    assert "<td>3,100 (0.50 of the poverty line)</td>" in split_card(tmp_path, amount=3100.0)
+    assert "<td>3,100（贫困线的0.50倍）</td>" in split_card(tmp_path, "zh", amount=3100.0)
+    assert "<td>0.50 of the poverty line</td>" in split_card(tmp_path, amount=np.nan)
 
 
 def test_a_long_list_is_cut_and_says_so(tmp_path):

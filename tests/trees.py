@@ -44,6 +44,7 @@ def dictionary(**features):
                 "column": name,
                 "label_en": f"the {name}",
                 "label_zh": f"某{name}",
+                "actionable": cause != "labour",
                 "sensitive": bool(sensitive),
             }
             for name, (cause, unit, *sensitive) in features.items()

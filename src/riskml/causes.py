@@ -40,6 +40,24 @@ CAUSES: dict[Cause, tuple[str, str]] = {
     "other": ("other", "其他"),
 }
 
+#: What the records of a cause are about, with English and Chinese labels: for sentences and pictures, where the same
+#: records may raise a risk or lower it.
+TOPICS: dict[Cause, tuple[str, str]] = {
+    "illness": ("health", "健康"),
+    "disability": ("disability", "残疾"),
+    "schooling": ("schooling", "就学"),
+    "disaster": ("natural disasters", "自然灾害"),
+    "accident": ("accidents", "意外事故"),
+    "housing": ("housing", "住房"),
+    "water": ("drinking water", "饮水"),
+    "labour": ("members and labour", "人口与劳动力"),
+    "employment": ("employment", "务工就业"),
+    "production": ("farm and business", "生产经营"),
+    "income": ("income", "收入"),
+    "assistance": ("support", "帮扶"),
+    "other": ("other records", "其他情况"),
+}
+
 
 def cause_label(cause: str, language: str = "en") -> str:
     """Return the label of a cause in English (``"en"``) or Chinese (``"zh"``).
@@ -69,3 +87,31 @@ def cause_label(cause: str, language: str = "en") -> str:
     '因学'
     """
     return CAUSES[cause][language == "zh"]  # type: ignore[index]
+
+
+def cause_topic(cause: str, language: str = "en") -> str:
+    """Return what the records of a cause are about, in English (``"en"``) or Chinese (``"zh"``).
+
+    Parameters
+    ----------
+    cause : str
+        One of :data:`CAUSES`.
+    language : {"en", "zh"}, default "en"
+        Language of the label.
+
+    Returns
+    -------
+    str
+        The label, true of records that raise a risk and of records that lower it.
+
+    Raises
+    ------
+    KeyError
+        If ``cause`` is not one of :data:`CAUSES`.
+
+    Examples
+    --------
+    >>> cause_label("assistance"), cause_topic("assistance")
+    ('support ended or ending', 'support')
+    """
+    return TOPICS[cause][language == "zh"]  # type: ignore[index]

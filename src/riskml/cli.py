@@ -336,6 +336,13 @@ def _report(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what `riskml evaluate --groups` wrote, to say whom the list misses (default: as the model's card says)",
     )
+    parser.add_argument(
+        "--letter",
+        metavar="HOUSEHOLD_ID",
+        help="instead, write the explanation for one household of the list: data used, what weighed, who decides, how "
+        "to object (needs --model, --data and --contact)",
+    )
+    parser.add_argument("--contact", metavar="TEXT", help="of --letter: office, address, telephone to turn to")
     parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="file to write")
 
 

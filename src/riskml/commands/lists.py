@@ -10,12 +10,14 @@ import pandas as pd
 from riskml.buckets.scoring import score_store
 from riskml.buckets.store import is_store, open_store
 from riskml.explanation.change import explain_change
+from riskml.explanation.used import data_used
 from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import feature_table
-from riskml.files import read_table, write_table
-from riskml.findings import in_words
+from riskml.files import read_table, replacing, write_table
+from riskml.findings import in_words, language
 from riskml.model.store import check_fits, load_model
 from riskml.output.certainty import go_and_look
+from riskml.output.letter import write_letter
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
 from riskml.steps import (
     LIST_COLUMNS,
@@ -56,13 +58,30 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
     return Answer(values, text)
 
 
+def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
+    """Return how sure a list is, as plain values and in words."""
+    n_sure = int((look["standing"] == "sure").sum())
+    n_look = int(((look["standing"] == "look") & ~look["listed"]).sum())
+    values = {"cut_off": float(look["cut_off"].iloc[0]), "n_sure": n_sure, "n_look_below": n_look}
+    said = in_words(
+        f"\nOf the first {look['listed'].sum():,}, {n_sure:,} surely belong there; for the others, and for {n_look:,} "
+        "households below, the records cannot tell: go and look",
+        f"\n前{look['listed'].sum():,}户中{n_sure:,}户确定应列入；其余各户及其后{n_look:,}户仅凭记录无法判断，需上门核实",
+    )
+    return values, said
+
+
 def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write a watchlist as one HTML file."""
     listed = read_table(arguments.watchlist, required=LIST_COLUMNS)
-    look = None
+    look, said = None, ""
+    sureness: dict[str, Any] = {}
     if arguments.top is not None:
         look = go_and_look(read_table(arguments.watchlist, required=WATCHLIST_COLUMNS), n=arguments.top)
+        sureness, said = _sureness(look)
         listed = listed[listed["rank"] <= arguments.top]
+    if arguments.letter is not None or arguments.contact is not None:
+        return _letter(arguments, listed, tell)
     proposed = None if arguments.plan is None else read_table(arguments.plan, required=("household_id", "measure"))
     model = None if arguments.model is None else load_model(arguments.model)
     evidence = None
@@ -75,21 +94,29 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
         missed = read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
     given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
     write_html(arguments.out, listed, **given, missed=missed, look=look)
-    sureness, said = ({}, "") if look is None else _sureness(look)
-    return Answer({"out": str(arguments.out), **sureness}, f"{arguments.out}{said}")
+    return Answer({"out": str(arguments.out), **sureness}, str(arguments.out) + said)
 
 
-def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
-    """Return how sure a list is, as plain values and in words."""
-    n_sure = int((look["standing"] == "sure").sum())
-    n_look = int(((look["standing"] == "look") & ~look["listed"]).sum())
-    values = {"cut_off": float(look["cut_off"].iloc[0]), "n_sure": n_sure, "n_look_below": n_look}
-    said = in_words(
-        f"\nOf the first {look['listed'].sum():,}, {n_sure:,} surely belong there; for the others, and for {n_look:,} "
-        "households below, the records cannot tell: go and look",
-        f"\n前{look['listed'].sum():,}户中{n_sure:,}户确定应列入；其余各户及其后{n_look:,}户仅凭记录无法判断，需上门核实",
-    )
-    return values, said
+def _letter(arguments: argparse.Namespace, listed: pd.DataFrame, tell: Tell) -> Answer:
+    """Write the explanation for one household of the list."""
+    for name in ("letter", "contact", "model", "data"):
+        if getattr(arguments, name) is None:
+            raise ValueError(
+                in_words(
+                    f"a letter needs --letter, --contact, --model and --data; --{name} is missing",
+                    f"生成告知书需要 --letter、--contact、--model 和 --data；缺少 --{name}",
+                )
+            )
+    household = listed[listed["household_id"] == arguments.letter]
+    given: dict[str, Any] = {"contact": arguments.contact, "language": language()}
+    if len(household):
+        data, model = read(arguments.data, tell), load_model(arguments.model)
+        given["evidence"] = evidence_of(data, model, household)
+        given["used"] = data_used(data, model, arguments.letter, household["as_of_date"].iloc[0])
+        given["dictionary"] = model.dictionary_
+    with replacing(arguments.out) as temporary:
+        write_letter(temporary, listed, arguments.letter, **given)
+    return Answer({"out": str(arguments.out)}, str(arguments.out))
 
 
 def changes(arguments: argparse.Namespace, tell: Tell) -> Answer:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from riskml.causes import CAUSES
+from riskml.explanation.reach import with_reach
 from riskml.explanation.shapley import Prepared, prepare, shapley_values
 from riskml.explanation.wording import UNSPOKEN, phrase, sentences
 from riskml.features.records import rows_behind
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 _KEYS = ["household_id", "as_of_date"]
 _LEADING = [*_KEYS, "cause", "cause_points", "feature", "value", "points"]
-_EVIDENCE = [*_KEYS, "cause", "feature", "table", "date", "known_on", "column", "value"]
+_EVIDENCE = [*_KEYS, "cause", "feature", "table", "date", "end", "known_on", "column", "value"]
 #: Booster -> its last background (as bytes) and what was prepared for it, so that only the first call pays.
 _PREPARED: WeakKeyDictionary[lgb.Booster, tuple[bytes | None, Prepared]] = WeakKeyDictionary()
 
@@ -261,7 +262,7 @@ class Explanation:
             said = [name for name in names if name and points[row, columns[name]] >= 0.0005]
             said = [name for name in said if points[row, columns[name]] >= 0.1 * points[row, columns[said[0]]]]
             parts = [(name, points[row, columns[name]], *phrases.get((row, name), UNSPOKEN)) for name in said]
-            said_of.append(sentences(float(risk), self.base_risk, parts))
+            said_of.append(sentences(float(risk), self.base_risk, parts, dict(zip(CAUSES, points[row], strict=True))))
         return pd.DataFrame(said_of, index=self.X.index, columns=["reason_en", "reason_zh"])
 
     def evidence(self, data: Monitoring, *, features: Sequence[Declaration] = STANDARD) -> pd.DataFrame:
@@ -280,9 +281,12 @@ class Explanation:
         Returns
         -------
         DataFrame
-            ``household_id, as_of_date, cause, feature, table, date, known_on, column, value, reason_en, reason_zh``:
-            rows in the order of ``X``, then of causes and features, newest record first. Amounts are in lines,
-            ``value`` is NaN where records are only counted; the last two are the feature with its value in words.
+            ``household_id, as_of_date, cause, feature, table, date, end, known_on, column, value, reason_en,
+            reason_zh, actionable, points_actionable``: rows in the order of ``X``, then of causes and features, newest
+            record first. Amounts are in lines,
+            ``value`` is NaN where records are only counted; the reasons are the feature with its value in words,
+            ``actionable`` says whether help can change it, ``points_actionable`` is what all such features add to
+            the household's risk.
         """
         found = _records(data, self.leading_features(), features)
         strongest = np.argsort(-self.values, axis=1, kind="stable")
@@ -300,7 +304,7 @@ class Explanation:
         order = np.argsort(row, kind="stable")
         found = found.iloc[order].reset_index(drop=True)
         words = self._words(row[order], found["feature"])
-        return found.assign(reason_en=[en for en, _ in words], reason_zh=[zh for _, zh in words])
+        return with_reach(found.assign(reason_en=[en for en, _ in words], reason_zh=[zh for _, zh in words]), self)
 
     def to_shap(self) -> Any:
         """Return the same values as a ``shap.Explanation``, for the pictures of the shap package.

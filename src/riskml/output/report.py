@@ -11,8 +11,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import riskml
-from riskml.causes import CAUSES, cause_label
-from riskml.explanation.wording import format_points, format_risk, format_value
+from riskml.causes import CAUSES, cause_label, cause_topic
+from riskml.explanation.wording import dated, format_frequency, format_points, format_risk, format_value
 from riskml.output.report_text import COLUMN_NAMES_ZH, FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
 from riskml.output.watchlists import POINTS, Card, cards
 from riskml.planning.assist import NOT_FUNDED, plan_summary
@@ -122,8 +122,10 @@ def _environment(language: Language) -> Environment:
     environment.globals.update(text=text)
     environment.filters.update(
         risk=format_risk,
+        frequency=lambda risk: format_frequency(risk, language),
         points=format_points,
         cause=lambda cause: cause_label(cause, language) if cause else "",
+        topic=lambda cause: cause_topic(cause, language),
         money=lambda amount: f"{amount:,.0f}",
         whole=lambda number: "" if pd.isna(number) else f"{number:.0f}",
     )
@@ -195,7 +197,7 @@ def _card(card: Card, language: Language) -> dict[str, Any]:
         "bars": _bars(card, language),
         "measures": [{**row, "name": row[f"label_{language}"] or row["measure"]} for row in funded],
         "refused": refused[0] if refused else "",
-        "reasons": _reasons(card.evidence, language),
+        "parts": _parts(card.evidence, language),
     }
 
 
@@ -203,7 +205,7 @@ def _bars(card: Card, language: Language) -> list[dict[str, Any]]:
     """Return the bars of the picture from the starting point to the risk: where they begin and end, as shares of it."""
     shown = [step for step in card.steps[:MAX_STEPS] if abs(step[1]) >= 0.0005]
     rest = float(card.row["risk"]) - card.base_risk - sum(points for _, points in shown)
-    steps = [(cause_label(cause, language), points) for cause, points in shown]
+    steps = [(cause_topic(cause, language), points) for cause, points in shown]
     if abs(rest) >= 0.0005:
         steps.append((TEXT["rest"][language == "zh"], rest))
     ends = card.base_risk + np.cumsum([0.0, *(points for _, points in steps)])
@@ -224,19 +226,35 @@ def _bars(card: Card, language: Language) -> list[dict[str, Any]]:
     ]
 
 
+def _parts(evidence: list[dict[str, Any]], language: Language) -> list[dict[str, Any]]:
+    """Return what help can change, then what it cannot, each with its reasons; one part if evidence does not say."""
+    if not evidence:
+        return []
+    if "actionable" not in evidence[0]:
+        return [{"key": "records", "note": "", "reasons": _reasons(evidence, language)}]
+    split = [[record for record in evidence if bool(record["actionable"]) is side] for side in (True, False)]
+    points = format_points(float(evidence[0]["points_actionable"]))
+    notes = TEXT["points_actionable"][language == "zh"].format(points), TEXT["fixed_note"][language == "zh"]
+    parts = [
+        {"key": key, "note": note, "reasons": _reasons(records, language)}
+        for key, note, records in zip(("actionable", "fixed"), notes, split, strict=True)
+    ]
+    return [part for part in parts if part["reasons"] or part["key"] == "actionable"]
+
+
 def _reasons(evidence: list[dict[str, Any]], language: Language) -> list[dict[str, Any]]:
-    """Return the reasons that rest on records, each with its newest records."""
-    reasons: dict[str, dict[str, Any]] = {}
+    """Return the reasons that rest on records, each with the day that matters and its newest records."""
+    behind: dict[str, list[dict[str, Any]]] = {}
     for record in evidence:
-        reason = reasons.setdefault(
-            record["feature"],
-            {"cause": record["cause"], "why": record[f"reason_{language}"], "records": [], "n_more": 0},
+        behind.setdefault(record["feature"], []).append(record)
+    reasons = []
+    for records in behind.values():
+        shown = [_record(record, language) for record in records[:MAX_RECORDS]]
+        n_more = max(len(records) - MAX_RECORDS, 0)
+        reasons.append(
+            {"cause": records[0]["cause"], "why": dated(records, language), "records": shown, "n_more": n_more}
         )
-        if len(reason["records"]) < MAX_RECORDS:
-            reason["records"].append(_record(record, language))
-        else:
-            reason["n_more"] += 1
-    return list(reasons.values())
+    return reasons
 
 
 def _record(record: dict[str, Any], language: Language) -> dict[str, str]:
@@ -245,12 +263,17 @@ def _record(record: dict[str, Any], language: Language) -> dict[str, str]:
     if table in TABLES and column in TABLES[table].by_name:
         unit = {"amount": "lines", "flag": "flag"}.get(TABLES[table].by_name[column].kind, "")
     english = column.replace("_", " ")
+    value = "" if pd.isna(record["value"]) else format_value(float(record["value"]), unit, language)
+    if pd.notna(record.get("amount")):
+        currency = f"{record['amount']:,.0f}"
+        value = currency if not value else f"{currency}（{value}）" if language == "zh" else f"{currency} ({value})"
+    dates = [day for day in (_date(record["date"]), _date(record.get("end"))) if day]
     return {
         "table": TABLE_NAMES.get(table, (table, table))[language == "zh"],
-        "date": _date(record["date"]),
+        "date": " – ".join(dates),
         "known_on": _date(record["known_on"]),
         "column": COLUMN_NAMES_ZH.get(column, english) if language == "zh" else english,
-        "value": "" if pd.isna(record["value"]) else format_value(float(record["value"]), unit, language),
+        "value": value,
     }
 
 

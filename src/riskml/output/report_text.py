@@ -80,6 +80,21 @@ TEXT: dict[str, tuple[str, str]] = {
     "rest": ("all other causes", "其余原因"),
     "total": ("risk of this household", "该户风险"),
     "records": ("Records behind the reasons", "原因所依据的记录"),
+    "actionable": ("What help can change", "帮扶可以改变的方面"),
+    "points_actionable": (
+        "All records on which help can act: {} points. Points say what the risk rests on, not how far help would lower "
+        "it.",
+        "帮扶可以作用的全部记录合计{}个百分点。百分点说明风险依据什么，不说明帮扶能使其降低多少。",
+    ),
+    "fixed": ("What it cannot", "帮扶不能改变的方面"),
+    "fixed_note": (
+        "Age, the number of members, what happened before: to be known when choosing help, not a reason to refuse it.",
+        "年龄、家庭人口、以往经历等：供选择帮扶方式时了解，不作为不予帮扶的理由。",
+    ),
+    "nothing_actionable": (
+        "None of the leading reasons is something help changes directly; ask on the visit.",
+        "主要原因均不是帮扶能直接改变的，请走访时了解。",
+    ),
     "table": ("Table", "数据表"),
     "date": ("Date", "日期"),
     "known_on": ("Known on", "获知日期"),
@@ -216,6 +231,9 @@ COLUMN_NAMES_ZH: dict[str, str] = {
     "birth": "出生日期",
     "sex": "性别",
     "lifted_on": "脱贫日期",
+    "kind": "类型",
+    "measure": "措施",
+    "category": "类别",
 }
 
 #: Figures shown of an evaluation, in this order.

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     arguments = parser.parse_args()
     held: list[list[str]] = [["data", "asked", "level moves", "level stays"]]
-    grouped: list[list[str]] = [["seed", "asked", "level", "interval of all", "interval of the county"]]
+    grouped: list[list[str]] = [["data", "asked", "level", "interval of all", "interval of the group"]]
     parts = ["## Calibration out of time", f"`python benchmarks/calibration.py`. {machine()}"]
     parts += [
         "Error: log(observed / expected). Slope: of the outcomes on the log-odds of the risk. Where no base rate fits "
@@ -47,7 +47,7 @@ def main() -> None:
     ]
     if (DATA / "eph").is_dir():
         data = load_eph(DATA / "eph")
-        parts += [_eph(data, horizon_months, held) for horizon_months in (12, 3)]
+        parts += [_eph(data, horizon_months, held, grouped) for horizon_months in (12, 3)]
     said = (
         "### Intervals\n\nHow many tenths of the households, by risk, have the share that returned (simulated: their "
         "mean true risk) between the mean bounds of `risk_interval` at 0.9: with the movement of the level that the "
@@ -55,9 +55,10 @@ def main() -> None:
         "whose rows are exchangeable with it."
     )
     by_county = (
-        "### Intervals by county\n\nSimulated: how many of the fifths of each county's households, by risk, have their "
-        "mean true risk between the mean bounds of `risk_interval` at 0.9, for the interval of all and for that of "
-        "`groups=` the county. Later dates show the loss under drift: a county's level moves on its own."
+        "### Intervals by group\n\nHow many of the fifths of each group's households, by risk, have the share that "
+        "returned (simulated: their mean true risk) between the mean bounds of `risk_interval` at 0.9, for the "
+        "interval of all and that of `groups=` (simulated: two counties, EPH: six regions). Later dates show the "
+        "loss under drift: a group's level moves on its own."
     )
     tables = [*parts, said, markdown(held), by_county, markdown(grouped)]
     publish("calibration", "\n\n".join(tables), write=arguments.write)
@@ -98,7 +99,7 @@ def _simulated(held: list[list[str]], grouped: list[list[str]]) -> str:
         held.append([f"simulated, seed {seed}", "same dates", *_held(alike, other, truth.loc[other.index])])
         for name, each, asked_of in (("same dates", alike, other), ("later dates", model, X[later])):
             own = _held_by_group(each, asked_of, truth.loc[asked_of.index], county.loc[asked_of.index])
-            grouped += [[str(seed), name, *row] for row in own]
+            grouped += [[f"simulated, seed {seed}", name, *row] for row in own]
     return (
         f"### Simulated counties\n\n{N_HOUSEHOLDS:,} households, a year ahead; learned from what was known after "
         f"{TRAINED_ON} months, asked on the last four of {N_MONTHS} months' as-of dates, a quarter apart.\n\n"
@@ -106,12 +107,13 @@ def _simulated(held: list[list[str]], grouped: list[list[str]]) -> str:
     )
 
 
-def _eph(data, horizon_months: int, held: list[list[str]]) -> str:
+def _eph(data, horizon_months: int, held: list[list[str]], grouped: list[list[str]]) -> str:
     quarters = [q.end_time.normalize() + pd.Timedelta(days=1) for q in pd.period_range("2016Q2", "2021Q4", freq="Q")]
     X, y = training_set(data, quarters, horizon_months=horizon_months)
     day = X.index.get_level_values("as_of_date")
     past = day + pd.DateOffset(months=horizon_months) <= EPH_KNOWN_BY
-    model = RiskClassifier(horizon_months=horizon_months).fit(X[past], y[past])
+    region = cohort(data, quarters)["area_id"].loc[X.index].str[:2]
+    model = RiskClassifier(horizon_months=horizon_months).fit(X[past], y[past], groups=region[past])
     asked = [d for d in quarters if d >= EPH_KNOWN_BY and (day == d).sum() > 500]
     risks = _risks(model, X, y, asked, horizon_months=horizon_months)
     rows = [["as-of date", "returned", *(f"error, {way}" for way in WAYS), *(f"slope, {way}" for way in WAYS[:2])]]
@@ -125,6 +127,8 @@ def _eph(data, horizon_months: int, held: list[list[str]]) -> str:
     name = "a year ahead" if horizon_months == 12 else "a quarter ahead"
     later = day.isin(asked)
     held.append([f"EPH, {name}", "later dates", *_held(model, X[later], y[later])])
+    own = _held_by_group(model, X[later], y[later], region[later])
+    grouped += [[f"EPH, {name}", "later dates", *row] for row in own]
     return (
         f"### EPH, {name}\n\nLearned from what was known on {EPH_KNOWN_BY:%Y-%m-%d}: {past.sum():,} rows, "
         f"{y[past].mean():.1%} returned.\n\n" + markdown(rows)

@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 import riskml as rk
+from riskml.features.censoring import weighed_training_set
 
 
 def rows(**columns) -> pd.DataFrame:
@@ -149,3 +150,68 @@ def test_with_weights_the_level_of_a_model_is_closer_to_the_truth(seed: int) -> 
         levels.append([np.log(fit.predict_proba(known)[:, 1].mean() / y.mean()) for fit in fits])
     complete, weighted = np.mean(levels, axis=0)
     assert abs(weighted) < abs(complete) / 2
+
+
+# --- training sets ---------------------------------------------------------------------------------------------------
+
+
+ANY_DAY = pd.Timestamp("2022-10-01")
+
+
+@functools.cache
+def any_county() -> tuple[rk.Monitoring, pd.Series]:
+    """Return a county, and what came of everybody within a year of a day."""
+    data = rk.datasets.make_monitoring(1500, n_months=44, random_state=5)
+    index = rk.cohort(data, [ANY_DAY]).index
+    return data, rk.outcome_labels(data, index, horizon_months=12, rule="any").dropna()
+
+
+def lost_by_lot(data: rk.Monitoring, share: float, seed: int) -> rk.Monitoring:
+    """Return the county with a share of the households whose records stop in a month of the horizon, both by lot."""
+    rng = np.random.default_rng(seed)
+    incomes = data.tables["incomes"]
+    names = incomes["household_id"].unique()
+    stops = pd.Series(rng.choice(pd.date_range(ANY_DAY, periods=12, freq="MS"), len(names)), index=names)
+    stops[rng.random(len(names)) > share] = pd.Timestamp("2100-01-01")
+    kept = incomes[incomes["date"] < incomes["household_id"].map(stops)]
+    return rk.Monitoring({**data.tables, "incomes": kept}, extract_on=data.extract_on)
+
+
+def test_by_the_rule_any_the_level_of_a_model_is_right_though_returns_are_known_early() -> None:
+    data, whole = any_county()
+    everybody = rk.feature_table(data, [ANY_DAY], features=FEATURES).loc[whole.index]
+    levels = []
+    for draw in range(6):
+        seen = lost_by_lot(data, 0.85, draw)
+        _, settled = rk.training_set(seen, [ANY_DAY], features=FEATURES, rule="any", horizon_months=12)
+        labelled = rk.outcome_labels(seen, whole.index, horizon_months=12, rule="any").dropna()
+        fits = (
+            rk.RiskClassifier(n_estimators=40, n_jobs=1).fit(everybody.loc[rows.index], rows)
+            for rows in (settled, labelled)
+        )
+        levels.append([np.log(fit.predict_risk(everybody).mean() / whole.mean()) for fit in fits])
+    of_settled, of_labelled = np.mean(levels, axis=0)
+    assert abs(of_settled) < 0.1
+    # The planted fault: to learn from every row that has a label.
+    assert of_labelled > 0.25
+
+
+def test_weights_of_a_training_set_are_those_of_its_rows_among_all_at_risk() -> None:
+    seen = lost_by_lot(any_county()[0], 0.5, 0)
+    X, y, weight = weighed_training_set(seen, [ANY_DAY], horizon_months=12, rule="any")
+    plain, labels = rk.training_set(seen, [ANY_DAY], horizon_months=12, rule="any")
+    pd.testing.assert_frame_equal(X, plain)
+    pd.testing.assert_series_equal(y, labels)
+    at_risk = rk.feature_table(seen, [ANY_DAY])
+    expected = rk.censoring_weights(at_risk, at_risk.index.isin(X.index))["weight"].loc[X.index]
+    np.testing.assert_array_equal(weight, expected)
+    assert weight.mean() == pytest.approx(1)
+
+
+def test_where_nobody_is_lost_weights_are_refused_in_both_languages(monkeypatch) -> None:
+    data, _ = any_county()
+    with pytest.raises(ValueError, match=r"were lost and .* observed; weights for those lost need at least 20"):
+        weighed_training_set(data, [ANY_DAY], horizon_months=12)
+    monkeypatch.setenv("RISKML_LANG", "zh")
+    with pytest.raises(ValueError, match="为失访住户加权至少各需20户"):
+        weighed_training_set(data, [ANY_DAY], horizon_months=12)

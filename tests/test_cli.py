@@ -22,7 +22,8 @@ from riskml.explanation.wording import format_risk
 from riskml.features.panel import feature_table
 from riskml.files import read_table, write_table
 from riskml.planning.measures import example_measures
-from riskml.tables.reading import read_monitoring
+from riskml.tables.monitoring import Monitoring
+from riskml.tables.reading import read_monitoring, write_monitoring
 
 COLUMNS = [
     *("household_id", "as_of_date", "area_id", "rank", "risk", "risk_lower", "risk_upper"),
@@ -234,6 +235,21 @@ def test_train_puts_whom_the_list_misses_on_the_card_and_the_report_says_it(work
     assert riskml(work, report) == 0
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert all(escape(sentence) in html for sentence in groups["sentence_en"])
+
+
+def test_households_that_were_lost_are_stood_for_where_asked_and_there_are_any(work, tmp_path, capsys):
+    train = f"train {{}} --test-from {TEST_FROM} --every-months 6 --weigh-lost --json --out {tmp_path}/m"
+    assert riskml(work, train.replace("{}", "{}/county")) == 1
+    assert "weights for those lost need at least 20" in capsys.readouterr().err
+    data = read_monitoring(work / "county")
+    incomes = data.tables["incomes"]
+    # Every third household is last heard of early in 2022.
+    gone = incomes["household_id"].isin(incomes["household_id"].unique()[::3]) & (incomes["date"] >= "2022-03-01")
+    write_monitoring(Monitoring({**data.tables, "incomes": incomes[~gone]}), tmp_path / "lost")
+    assert riskml(tmp_path, train.replace("{}", "{}/lost")) == 0
+    fit = json.loads(capsys.readouterr().out)["fit"]
+    assert 0.3 < fit["weighed_lost"]["effective_share"] <= 1 <= fit["weighed_lost"]["largest_weight"]
+    assert "weighed lost" in next(tmp_path.glob("m/*/CARD.md")).read_text(encoding="utf-8")
 
 
 def test_a_column_to_group_by_that_does_not_exist_is_named(work, capsys):

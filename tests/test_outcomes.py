@@ -115,6 +115,15 @@ def test_who_is_marked_as_observed_does_not_hang_on_what_came_of_it() -> None:
     assert rk.outcome_labels(data, index, horizon_months=12, rule="any").fillna(-1).tolist() == [1, -1, 0, 1]
 
 
+def test_nobody_is_learned_from_who_was_seen_only_because_of_a_return() -> None:
+    # a returned and was lost: had it stayed above the line, nobody would know.
+    gone = {"a": [*months(-6, 3), *months(3, 7, 0.0)], "b": months(-6, 7), "c": months(-6, 12), "d": months(-6, 0)}
+    gone["d"] = [*gone["d"], *months(0, 12, 0.2)]
+    data = watched(gone)
+    _, y = rk.training_set(data, [ASKED], horizon_months=12, rule="any", features=())
+    assert y.droplevel("as_of_date").to_dict() == {"c": 0.0, "d": 1.0}
+
+
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_a_share_of_the_horizon_is_a_share(share: float) -> None:
     with pytest.raises(ValueError, match="least_covered must be above 0 and at most 1"):

@@ -231,6 +231,12 @@ def _train(parser: argparse.ArgumentParser) -> None:
         help="learn from this share of the rows without a return; their weight makes up for it (default 1)",
     )
     parser.add_argument(
+        "--weigh-lost",
+        action="store_true",
+        help="let households whose outcome was observed stand for those like them that were lost "
+        "(inverse-probability weights from the features; no help where they leave because of what comes)",
+    )
+    parser.add_argument(
         "--tune",
         type=_whole,
         default=0,

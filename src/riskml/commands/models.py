@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from riskml.buckets.store import is_store, open_store
 from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
+from riskml.features.censoring import effective_sample_size, weighed_training_set
 from riskml.features.outcomes import learned_outcome, outcome_values
-from riskml.features.panel import backtest_sets, training_dates, training_set
+from riskml.features.panel import backtest_dates, backtest_sets, training_dates, training_set
 from riskml.files import write_table
 from riskml.findings import in_words, language
 from riskml.model.classifier import RiskClassifier
@@ -34,13 +36,19 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
         raise ValueError(in_words("--groups needs --test-from DATE", "--groups 需要同时给出 --test-from DATE"))
     data = read(arguments.data, tell)
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
+    months = {"horizon_months": arguments.horizon_months, "every_months": arguments.every_months}
     if arguments.test_from is None:
-        dates = training_dates(data, horizon_months=arguments.horizon_months, every_months=arguments.every_months)
-        X, y = training_set(data, dates, **outcome)
+        past, dates = data, training_dates(data, **months)
     else:
-        sets = backtest_sets(data, test_from=arguments.test_from, every_months=arguments.every_months, **outcome)
-        X, y = sets[:2]
+        past, dates, test_dates = backtest_dates(data, test_from=arguments.test_from, **months)
+    if arguments.weigh_lost:
+        X, y, stand_for = weighed_training_set(past, dates, random_state=arguments.seed, **outcome)
+    else:
+        X, y = training_set(past, dates, **outcome)
+        stand_for = np.ones(len(y))
     rows, weight = sampled(y, arguments.keep_nonreturns)
+    weight = weight * stand_for[rows]
+    sets = None if arguments.test_from is None else (X, y, *training_set(data, test_dates, **outcome))
     X, y = X[rows], y[rows]
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
     learned = {**outcome, **outcome_values(data, arguments.outcome)}
@@ -51,12 +59,17 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     }
     model = fit_model(data, X, y, outcome=learned, sample_weight=weight, **how)
     model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
-    figures = None
-    if arguments.test_from is not None:
+    if arguments.weigh_lost:
+        # Of the observed rows alone: what the weights for those lost cost.
+        share = effective_sample_size(stand_for) / len(stand_for)
+        model.fit_summary_["weighed_lost"] = {"effective_share": share, "largest_weight": float(stand_for.max())}
+    figures = missed = None
+    if sets is not None:
         model.fit_summary_["known_by"] = arguments.test_from
         tell(in_words("comparing with the rivals", "正在与简单方法比较"))
         figures = compare(data, model, *sets, seed=arguments.seed)
-    missed = _whom_it_misses(data, model, *sets[2:], arguments, tell) if arguments.groups else None
+        if arguments.groups:
+            missed = _whom_it_misses(data, model, *sets[2:], arguments, tell)
     bundle = save_model(model, arguments.out, data=data, figures=figures, missed=missed)
     values = {
         "bundle": str(bundle),
@@ -174,11 +187,16 @@ def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], te
                 f"数据仓只能按结果“welfare”训练，不能按“{outcome['outcome']}”；请用数据表文件夹训练",
             )
         )
-    if arguments.interval_groups:
+    asked = {
+        "--interval-groups": arguments.interval_groups,
+        "--groups": arguments.groups,
+        "--weigh-lost": arguments.weigh_lost,
+    }
+    for option in (name for name, given in asked.items() if given):
         raise ValueError(
             in_words(
-                "--interval-groups needs a folder of tables; a store trains without it",
-                "--interval-groups 需要数据表文件夹；数据仓训练时不能使用",
+                f"{option} needs a folder of tables; a store trains without it",
+                f"{option} 需要数据表文件夹；数据仓训练时不能使用",
             )
         )
     store = open_store(arguments.data)

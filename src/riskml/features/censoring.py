@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from riskml.features.outcomes import settled_labels
+from riskml.features.panel import feature_table
+from riskml.findings import in_words
+
+if TYPE_CHECKING:
+    from riskml.tables.monitoring import Monitoring
 
 #: With fewer households censored (or observed) than this nothing is learned and all weights are 1.
 LEAST_HOUSEHOLDS = 20
@@ -100,6 +108,54 @@ def censoring_weights(
     drawn = np.clip(weight, *np.quantile(weight[seen], [low, high]))
     drawn = np.where(seen, drawn / drawn[seen].mean(), np.nan)
     return pd.DataFrame({"observed_probability": probability, "weight": drawn}, index=X.index)
+
+
+def weighed_training_set(
+    data: Monitoring, as_of_dates: Iterable[object], *, random_state: int = 0, **outcome: Any
+) -> tuple[pd.DataFrame, pd.Series, np.ndarray]:
+    """Return the training set with weights that let those observed stand for those lost.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables; for a backtest ``data.known_by(...)``.
+    as_of_dates : iterable of dates
+        Days whose horizon had ended: outcomes that lie ahead are not censored.
+    random_state : int, default 0
+        Of the folds of :func:`censoring_weights`.
+    **outcome
+        ``horizon_months, rule, net_of_assistance, outcome`` of :func:`riskml.training_set`.
+
+    Returns
+    -------
+    X : DataFrame of float64
+        As :func:`riskml.training_set` gives it.
+    y : Series of float64
+        As :func:`riskml.training_set` gives it.
+    weight : ndarray of float64, shape (n_rows,)
+        Weights of these rows, mean 1.
+
+    Raises
+    ------
+    ValueError
+        If fewer than :data:`LEAST_HOUSEHOLDS` households were lost or observed (nothing can be learned of who is lost),
+        or as :func:`riskml.training_set`.
+    """
+    X = feature_table(data, as_of_dates, outcome=outcome.get("outcome", "welfare"))
+    y = settled_labels(data, X.index, **outcome)  # type: ignore[arg-type]
+    seen = y.notna().to_numpy()
+    household = X.index.get_level_values("household_id")
+    n_lost, n_seen = household[~seen].nunique(), household[seen].nunique()
+    if min(n_lost, n_seen) < LEAST_HOUSEHOLDS:
+        raise ValueError(
+            in_words(
+                f"{n_lost} households were lost and {n_seen} observed; weights for those lost need at least "
+                f"{LEAST_HOUSEHOLDS} of either. Train without them",
+                f"有{n_lost}户失访、{n_seen}户被观察到；为失访住户加权至少各需{LEAST_HOUSEHOLDS}户。请不加权训练",
+            )
+        )
+    weight = censoring_weights(X, seen, random_state=random_state)["weight"].to_numpy()
+    return X[seen], y[seen], weight[seen]
 
 
 def effective_sample_size(weight: Any) -> float:

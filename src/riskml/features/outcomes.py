@@ -186,6 +186,56 @@ def observed_to_horizon(
     return pd.Series(enough & ~np.isnan(below), index=index, name="observed")
 
 
+def settled_labels(
+    data: Monitoring,
+    index: pd.MultiIndex,
+    *,
+    horizon_months: int,
+    rule: Rule = "at_horizon",
+    net_of_assistance: bool = False,
+    outcome: Outcome = "welfare",
+) -> pd.Series:
+    """Return the labels of rows that were observed to the horizon whatever came of it, NaN for all others.
+
+    Where a return is known as soon as it is seen and safety only at the end (the rule ``any``, official status), the
+    rows that :func:`outcome_labels` marks before the end are all returns: to learn from them is to learn that whoever
+    is lost returns, and to judge by them is to judge too many returns.
+
+    Parameters
+    ----------
+    data : Monitoring
+        As in :func:`outcome_labels`.
+    index : MultiIndex
+        As in :func:`outcome_labels`.
+    horizon_months : int
+        As in :func:`outcome_labels`.
+    rule : {"at_horizon", "any"}, default "at_horizon"
+        As in :func:`outcome_labels`.
+    net_of_assistance : bool, default False
+        As in :func:`outcome_labels`.
+    outcome : {"welfare", "status", "deprivation"}, OfficialStatus or Deprivation, default "welfare"
+        As in :func:`outcome_labels`.
+
+    Returns
+    -------
+    Series of float64
+        ``returned``, indexed as given.
+
+    Raises
+    ------
+    ValueError
+        As :func:`outcome_labels`.
+    DataRefused
+        As :func:`outcome_labels`.
+    """
+    how = {"rule": rule, "net_of_assistance": net_of_assistance, "outcome": outcome}
+    y = outcome_labels(data, index, horizon_months=horizon_months, **how)  # type: ignore[arg-type]
+    definition = outcome_of(data, outcome)
+    if isinstance(definition, Deprivation) or (definition is None and rule == "at_horizon"):
+        return y
+    return y.where(observed_to_horizon(data, index, horizon_months=horizon_months, rule=rule))
+
+
 def outcome_of(data: Monitoring, outcome: Outcome) -> OfficialStatus | Deprivation | None:
     """Return what an outcome stands for; None is welfare below the line.
 

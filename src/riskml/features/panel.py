@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from riskml.features import windows
 from riskml.features.declarations import Declaration
-from riskml.features.outcomes import Outcome, Rule, already, outcome_labels, outcome_of
+from riskml.features.outcomes import Outcome, Rule, already, outcome_of, settled_labels
 from riskml.features.records import available, compute, household_version, welfare_on
 from riskml.features.standard import STANDARD
 from riskml.findings import in_words
@@ -163,7 +163,8 @@ def training_set(
 
     Errors are those of :func:`feature_table` and :func:`outcome_labels`. Rows without an observed outcome are left
     out; how many is the difference to :func:`feature_table`, and :func:`riskml.censoring_weights` makes up for those
-    who are like them.
+    who are like them. So are returns that are known early of households not observed to the horizon
+    (:func:`riskml.observed_to_horizon`; rule ``any``, official status), of whom only those who returned could be known.
 
     Parameters
     ----------
@@ -191,7 +192,7 @@ def training_set(
     """
     X = feature_table(data, as_of_dates, features=features, outcome=outcome)
     how = {"rule": rule, "net_of_assistance": net_of_assistance, "outcome": outcome}
-    y = outcome_labels(data, _multi(X.index), horizon_months=horizon_months, **how)  # type: ignore[arg-type]
+    y = settled_labels(data, _multi(X.index), horizon_months=horizon_months, **how)  # type: ignore[arg-type]
     observed = y.notna()
     return X[observed], y[observed]
 
@@ -307,8 +308,45 @@ def backtest_sets(
     DataRefused
         If a table is overwritten in place and ``test_from`` is not after its extract.
     """
-    start = pd.Timestamp(str(test_from))
     settings = {"features": features, "rule": rule, "net_of_assistance": net_of_assistance, "outcome": outcome}
+    months = {"horizon_months": horizon_months, "every_months": every_months}
+    past, train, test = backtest_dates(data, test_from=test_from, **months)
+    X_train, y_train = training_set(past, train, horizon_months=horizon_months, **settings)  # type: ignore[arg-type]
+    X_test, y_test = training_set(data, test, horizon_months=horizon_months, **settings)  # type: ignore[arg-type]
+    return X_train, y_train, X_test, y_test
+
+
+def backtest_dates(
+    data: Monitoring, *, test_from: object, horizon_months: int, every_months: int = 3
+) -> tuple[Monitoring, list[pd.Timestamp], list[pd.Timestamp]]:
+    """Return the data as known on a day, the dates whose outcome was known then, and the dates from that day on.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables.
+    test_from : date
+        First day of the test.
+    horizon_months : int
+        Months from the as-of date to the outcome.
+    every_months : int, default 3
+        Months between as-of dates.
+
+    Returns
+    -------
+    past : Monitoring
+        ``data.known_by(test_from)``.
+    train, test : list of Timestamp
+        As-of dates, earliest first.
+
+    Raises
+    ------
+    ValueError
+        If there is no date to train or to test on.
+    DataRefused
+        If a table is overwritten in place and ``test_from`` is not after its extract.
+    """
+    start = pd.Timestamp(str(test_from))
     past = data.known_by(start)
     train = training_dates(past, horizon_months=horizon_months, every_months=every_months)
     # Outcomes of dates within a horizon of the test are not yet whole.
@@ -323,9 +361,7 @@ def backtest_sets(
                 f"预测期{horizon_months}个月",
             )
         )
-    X_train, y_train = training_set(past, train, horizon_months=horizon_months, **settings)  # type: ignore[arg-type]
-    X_test, y_test = training_set(data, test, horizon_months=horizon_months, **settings)  # type: ignore[arg-type]
-    return X_train, y_train, X_test, y_test
+    return past, train, test
 
 
 def _dates(data: Monitoring, as_of_dates: Iterable[object]) -> pd.DatetimeIndex:

@@ -214,6 +214,22 @@ def test_rows_behind_a_derived_feature_are_those_of_its_inputs() -> None:
     assert (rows["known_on"] < rows["as_of_date"]).all()
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_behind_have_amounts_in_currency_as_the_records_do(seed: int) -> None:
+    data = rk.Monitoring(worlds.random_tables(seed))
+    names = ["medical_out_of_pocket_sum_12m", "income_wage_mean_12m", "medical_serious_count_12m", "welfare"]
+    rows = rows_behind(data, rk.feature_table(data, DATES).index, names)
+    money = rows[rows["column"].isin(["out_of_pocket", "wage"]) & rows["table"].isin(["medical", "incomes"])]
+    assert len(money) > 20
+    assert money["amount"].notna().all()
+    for row in money.itertuples():
+        table = data.versions(row.table)
+        same = (table["household_id"] == row.household_id) & (table["date"] == row.date)
+        assert row.amount in set(table.loc[same & (table["known_on"] == row.known_on), row.column])
+    # What is no amount of one record has none.
+    assert rows.drop(money.index)["amount"].isna().all()
+
+
 def test_a_count_of_heads_is_a_yes_or_no_where_its_declaration_says_so():
     units = rk.feature_dictionary().set_index("name")["unit"]
     assert units["head_female"] == "flag"

@@ -13,6 +13,7 @@ from worlds import ASKED, random_tables
 
 from riskml.explanation.used import data_used
 from riskml.features.declarations import expand
+from riskml.features.records import available
 from riskml.features.standard import STANDARD
 from riskml.output.letter import write_letter
 from riskml.output.letter_text import LETTER, RIGHTS
@@ -131,13 +132,23 @@ def test_every_text_of_the_letter_stands_in_both_languages():
         assert re.search("[\u4e00-\u9fff]", chinese)
 
 
+def test_who_stands_in_the_table_without_reasons_gets_no_letter(tmp_path):
+    table, _ = parts()
+    points = [name for name in table if name.startswith("points_")]
+    table.loc[table["household_id"] == "h001", points] = np.nan
+    with pytest.raises(ValueError, match="'h001' stands in the table without reasons, below the list"):
+        write_letter(tmp_path / "letter.html", table, "h001", contact=CONTACT)
+    assert not (tmp_path / "letter.html").exists()
+
+
 # --- the data used ---------------------------------------------------------------------------------------------------
 
 
 class Fitted:
-    """What ``data_used`` reads of a model: the names of its features."""
+    """What ``data_used`` reads of a model: the names of its features, here all that some data have."""
 
-    feature_names_in_ = np.array([feature.name for feature in expand(STANDARD)], dtype=object)
+    def __init__(self, data):
+        self.feature_names_in_ = np.array([feature.name for feature in available(data, STANDARD)], dtype=object)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +159,7 @@ def world():
 def test_the_data_used_are_the_records_in_force_on_the_day(world):
     day = ASKED[1]
     for household in world.household_ids[:10]:
-        used = data_used(world, Fitted, household, day).set_index("table")
+        used = data_used(world, Fitted(world), household, day).set_index("table")
         for name, row in used.iterrows():
             versions = world.versions(name)
             mine = versions[(versions["household_id"] == household) & (versions["known_on"] < day)]
@@ -161,13 +172,13 @@ def test_what_becomes_known_later_was_not_used(world):
     day = ASKED[1]
     known = world.known_by(day)
     for household in known.household_ids[:5]:
-        before, after = (data_used(data, Fitted, household, day) for data in (known, world))
+        before, after = (data_used(data, Fitted(known), household, day) for data in (known, world))
         shared = after["table"].isin(before["table"])  # a table without a record before has no columns
         pd.testing.assert_frame_equal(before, after[shared].reset_index(drop=True))
 
 
 def test_every_column_a_feature_reads_is_named_conditions_and_births_too(world):
-    columns = data_used(world, Fitted, world.household_ids[0], ASKED[1]).set_index("table")["columns"]
+    columns = data_used(world, Fitted(world), world.household_ids[0], ASKED[1]).set_index("table")["columns"]
     assert {"birth", "sex", "head", "disability", "labour"} <= set(columns["members"].split(";"))
     assert set(columns["medical"].split(";")) == {"out_of_pocket", "cost", "serious"}
     assert "wage" in columns["incomes"].split(";")
@@ -176,7 +187,14 @@ def test_every_column_a_feature_reads_is_named_conditions_and_births_too(world):
 
 def test_an_unknown_household_has_no_data(world):
     with pytest.raises(KeyError, match="'nobody' is not in the data"):
-        data_used(world, Fitted, "nobody", ASKED[1])
+        data_used(world, Fitted(world), "nobody", ASKED[1])
+
+
+def test_features_that_nobody_declared_are_not_passed_over(world):
+    model = Fitted(world)
+    model.feature_names_in_ = np.append(model.feature_names_in_, "secret")
+    with pytest.raises(ValueError, match=r"1 features of the model are not declared .* \(first: secret\)"):
+        data_used(world, model, world.household_ids[0], ASKED[1])
 
 
 def test_every_column_that_features_read_has_a_chinese_name():

@@ -36,8 +36,8 @@ def parts(attack="522301", n_rows=4):
     measures = example_measures().assign(label_en=attack, label_zh=attack, effect_source=attack)
     evidence = table[["household_id", "as_of_date"]].assign(
         cause="illness", feature="bills", table=attack, column=attack,
-        date=pd.Timestamp("2024-03-01"), known_on=pd.Timestamp("2024-03-09"), value=0.5,
-        reason_en=attack, reason_zh=attack,
+        date=pd.Timestamp("2024-03-01"), end=pd.NaT, known_on=pd.Timestamp("2024-03-09"), value=0.5, amount=np.nan,
+        reason_en=attack, reason_zh=attack, actionable=True, points_actionable=0.123,
     )  # fmt: skip
     figures = pd.DataFrame(
         [("riskml", "all", "auroc", 0.871, 0.85, 0.89), (attack, "all", "auroc", 0.7, 0.68, 0.72),
@@ -189,9 +189,8 @@ def split_card(tmp_path, language="en", **change):
     """Return the page of one household with a bill (help can change it) and an age (it cannot) behind its risk."""
     table, more = parts(n_rows=1)
     bill = more["evidence"].assign(
-        table="medical", column="out_of_pocket", reason_en="bills: much", reason_zh="医疗费：多",
-        end=pd.NaT, actionable=True, points_actionable=0.123,
-    )  # fmt: skip
+        table="medical", column="out_of_pocket", reason_en="bills: much", reason_zh="医疗费：多"
+    )
     age = bill.assign(
         feature="age", cause="labour", table="members", column="birth", value=np.nan, actionable=False,
         reason_en="age: 71 years", reason_zh="年龄：71岁",

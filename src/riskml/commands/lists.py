@@ -73,11 +73,11 @@ def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
 
 def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write a watchlist as one HTML file."""
-    listed = read_table(arguments.watchlist, required=LIST_COLUMNS)
+    listed = read_table(arguments.watchlist, required=LIST_COLUMNS if arguments.top is None else WATCHLIST_COLUMNS)
     look, said = None, ""
     sureness: dict[str, Any] = {}
     if arguments.top is not None:
-        look = go_and_look(read_table(arguments.watchlist, required=WATCHLIST_COLUMNS), n=arguments.top)
+        look = go_and_look(listed, n=arguments.top)
         sureness, said = _sureness(look)
         listed = listed[listed["rank"] <= arguments.top]
     if arguments.letter is not None or arguments.contact is not None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 _KEYS = ["household_id", "as_of_date"]
 _LEADING = [*_KEYS, "cause", "cause_points", "feature", "value", "points"]
-_EVIDENCE = [*_KEYS, "cause", "feature", "table", "date", "end", "known_on", "column", "value"]
+_EVIDENCE = [*_KEYS, "cause", "feature", "table", "date", "end", "known_on", "column", "value", "amount"]
 #: Booster -> its last background (as bytes) and what was prepared for it, so that only the first call pays.
 _PREPARED: WeakKeyDictionary[lgb.Booster, tuple[bytes | None, Prepared]] = WeakKeyDictionary()
 
@@ -281,12 +281,12 @@ class Explanation:
         Returns
         -------
         DataFrame
-            ``household_id, as_of_date, cause, feature, table, date, end, known_on, column, value, reason_en,
+            ``household_id, as_of_date, cause, feature, table, date, end, known_on, column, value, amount, reason_en,
             reason_zh, actionable, points_actionable``: rows in the order of ``X``, then of causes and features, newest
-            record first. Amounts are in lines,
-            ``value`` is NaN where records are only counted; the reasons are the feature with its value in words,
-            ``actionable`` says whether help can change it, ``points_actionable`` is what all such features add to
-            the household's risk.
+            record first. ``value`` has amounts in lines of a year and is NaN where records are only counted,
+            ``amount`` has them in currency as the record does (NaN where it is none); the reasons are the feature with
+            its value in words, ``actionable`` says whether help can change it, ``points_actionable`` is what all such
+            features add to the household's risk.
         """
         found = _records(data, self.leading_features(), features)
         strongest = np.argsort(-self.values, axis=1, kind="stable")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from riskml.features.records import available
 from riskml.features.standard import STANDARD
+from riskml.findings import in_words
 
 if TYPE_CHECKING:
     from riskml.features.declarations import Declaration, Feature
@@ -52,6 +53,8 @@ def data_used(
     ------
     KeyError
         If the household is not in the data.
+    ValueError
+        If a feature of the model is declared nowhere, or the data lack its table.
 
     Examples
     --------
@@ -68,8 +71,17 @@ def data_used(
     day = pd.Timestamp(str(as_of_date))
     declared = {feature.name: feature for feature in available(data, (*features, *data.features))}
     read: dict[str, list[str]] = {}
+    unknown = [str(name) for name in model.feature_names_in_ if name not in declared]
+    if unknown:
+        raise ValueError(
+            in_words(
+                f"{len(unknown)} features of the model are not declared for these data (first: {unknown[0]}), so "
+                "nobody can say which records they read",
+                f"模型有{len(unknown)}个特征在这些数据中没有声明（首例：{unknown[0]}），无法说明其读取了哪些记录",
+            )
+        )
     for name in model.feature_names_in_:
-        for table, column in _read(declared[name], declared) if name in declared else ():
+        for table, column in _read(declared[name], declared):
             # Welfare records are made of incomes where there is no table of them.
             of_incomes = table == "welfare" and "welfare" not in data.tables
             read.setdefault("incomes" if of_incomes else table, []).append("" if of_incomes else column)

@@ -250,7 +250,7 @@ def when(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     ('ends on 2025-01-15', '2025年1月15日到期')
     """
     records = [record for record in records if record["table"] not in ("members", "households")]
-    ends = [(record["end"], record["end"] >= record["as_of_date"]) for record in records if pd.notna(record.get("end"))]
+    ends = [(record["end"], record["end"] >= record["as_of_date"]) for record in records if pd.notna(record["end"])]
     coming, over = ([end for end, ahead in ends if ahead is side] for side in (True, False))
     if coming:
         return f"ends on {_day(min(coming))}", f"{_day(min(coming), 'zh')}到期"

@@ -14,6 +14,7 @@ from riskml.features import windows
 from riskml.features.declarations import Condition, Declaration, Feature, FloatArray, expand
 from riskml.features.known import custom_values, recorded
 from riskml.features.standard import STANDARD
+from riskml.tables.contract import TABLES
 from riskml.tables.lines import welfare_records
 
 if TYPE_CHECKING:
@@ -180,11 +181,12 @@ def rows_behind(
     Returns
     -------
     DataFrame
-        ``household_id, as_of_date, feature, table, date, end, known_on, column, value``, one row a record and feature;
-        ``value`` as the feature saw it (amounts in lines), NaN where records are only counted.
+        ``household_id, as_of_date, feature, table, date, end, known_on, column, value, amount``, one row a record and
+        feature; ``value`` as the feature saw it (amounts in lines of a year), NaN where records are only counted;
+        ``amount`` in currency as the record has it, NaN where it is no amount of one record.
     """
     declared = {f.name: f for f in available(data, (*features, *data.features))}
-    columns = ["household_id", "as_of_date", "feature", "table", "date", "end", "known_on", "column", "value"]
+    columns = ["household_id", "as_of_date", "feature", "table", "date", "end", "known_on", "column", "value", "amount"]
     found = []
     for name in names:
         if name not in declared:
@@ -322,6 +324,7 @@ def _rows_of(data: Monitoring, feature: Feature, index: pd.MultiIndex) -> pd.Dat
     wanted = index.to_frame(index=False)
     rows = frame[frame["household_id"].isin(wanted["household_id"])]
     rows = rows.assign(value=_value(rows, feature.column, feature.where), row=np.arange(len(rows)))
+    rows["amount"] = _in_currency(data, feature, rows.index)
     rows = rows.merge(wanted, on="household_id")
     day = rows["as_of_date"]
     rows = rows[(rows["known_on"] < day) & ~(rows["superseded_on"] < day) & rows["value"].notna()]
@@ -333,6 +336,14 @@ def _rows_of(data: Monitoring, feature: Feature, index: pd.MultiIndex) -> pd.Dat
     value = rows["value"] if feature.column is not None else np.nan
     rows = rows.assign(table=feature.table, date=date, column=feature.column or "", value=value)
     return rows if "end" in rows else rows.assign(end=np.full(len(rows), np.datetime64("NaT", "s")))
+
+
+def _in_currency(data: Monitoring, feature: Feature, versions: pd.Index) -> pd.Series | float:
+    """Return a feature's amounts as versions of its table have them; NaN if they are none, or of several records."""
+    column = TABLES[feature.table].by_name.get(feature.column or "") if feature.table != "welfare" else None
+    if column is None or column.kind != "amount":
+        return np.nan
+    return data.versions(feature.table).loc[versions, column.name]
 
 
 def _edge(day: pd.Series, months: float) -> pd.Series:

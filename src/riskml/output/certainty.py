@@ -6,20 +6,10 @@ import numpy as np
 import pandas as pd
 
 from riskml.findings import in_words
+from riskml.output.watchlists import WATCHLIST_COLUMNS
 
 #: Columns of :func:`go_and_look`.
-LOOK_COLUMNS = [
-    "household_id",
-    "as_of_date",
-    "area_id",
-    "rank",
-    "risk",
-    "risk_lower",
-    "risk_upper",
-    "cut_off",
-    "listed",
-    "standing",
-]
+LOOK_COLUMNS = [*WATCHLIST_COLUMNS[:7], "cut_off", "listed", "standing"]
 
 
 def go_and_look(scored: pd.DataFrame, *, n: int | None = None, threshold: float | None = None) -> pd.DataFrame:

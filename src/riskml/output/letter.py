@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from riskml.causes import CAUSES, cause_topic
 from riskml.explanation.wording import dated, format_frequency
 from riskml.findings import in_words
 from riskml.output.letter_text import LETTER, RIGHTS
-from riskml.output.report_text import COLUMN_NAMES_EN, COLUMN_NAMES_ZH, TABLE_NAMES
+from riskml.output.pages import Language, column_name, environment, iso_day
+from riskml.output.report_text import TABLE_NAMES
 from riskml.output.watchlists import POINTS
 
-Language = Literal["en", "zh"]
 #: Causes named as weighing against the household, or for it.
 MAX_CAUSES = 3
 
@@ -63,7 +62,7 @@ def write_letter(
     Raises
     ------
     ValueError
-        If the household is not on the list, there is no contact, or the language is another.
+        If the household is not on the list or has no reasons there, there is no contact, or the language is another.
     OSError
         If the file cannot be written.
     """
@@ -80,13 +79,22 @@ def write_letter(
             )
         )
     row = {str(name): cell for name, cell in rows.iloc[0].items()}
+    if any(pd.isna(row[name]) for name in POINTS):
+        raise ValueError(
+            in_words(
+                f"household_id {household_id!r} stands in the table without reasons, below the list; a letter tells "
+                "those on the list why they are (`riskml score --top N --explain all` explains everybody it writes)",
+                f"住户{household_id!r}在表中没有原因说明，位于名单之下；告知书只向名单上的住户说明原因"
+                "（riskml score --top N --explain all 会为所写的每户说明原因）",
+            )
+        )
     html = (
-        _environment(language)
+        environment(LETTER, language)
         .get_template("letter.html.j2")
         .render(
             language=language,
             household_id=household_id,
-            as_of_date=_date(row["as_of_date"]),
+            as_of_date=iso_day(row["as_of_date"]),
             frequency=format_frequency(float(row["risk"]), language),
             raising=_raising(row, evidence, language),
             lowering=_lowering(row, language),
@@ -97,18 +105,6 @@ def write_letter(
         )
     )
     Path(path).write_text(html, encoding="utf-8")
-
-
-def _environment(language: Language) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("riskml.output"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(text=lambda key, *values: LETTER[key][language == "zh"].format(*values))
-    return environment
 
 
 def _raising(row: dict[str, Any], evidence: pd.DataFrame | None, language: Language) -> list[dict[str, Any]]:
@@ -138,13 +134,8 @@ def _used_rows(used: pd.DataFrame, language: Language) -> list[dict[str, Any]]:
     rows = []
     for row in used.to_dict("records"):
         columns = [column for column in row["columns"].split(";") if column]
-        names = [
-            COLUMN_NAMES_ZH.get(column, column)
-            if language == "zh"
-            else COLUMN_NAMES_EN.get(column, column.replace("_", " "))
-            for column in columns
-        ]
-        days = sorted({_date(day) for day in (row["first"], row["last"])} - {""})
+        names = [column_name(column, language) for column in columns]
+        days = sorted({iso_day(day) for day in (row["first"], row["last"])} - {""})
         rows.append(
             {
                 "table": TABLE_NAMES.get(row["table"], (row["table"], row["table"]))[language == "zh"],
@@ -162,7 +153,3 @@ def _sensitive(dictionary: pd.DataFrame | None, language: Language) -> list[str]
         return []
     entries = dictionary[dictionary["sensitive"].astype(bool)]
     return [str(entry[f"label_{language}"] or entry["label_en"] or entry["name"]) for _, entry in entries.iterrows()]
-
-
-def _date(value: Any) -> str:
-    return "" if pd.isna(value) else f"{pd.Timestamp(value):%Y-%m-%d}"

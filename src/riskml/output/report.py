@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 import riskml
 from riskml.causes import CAUSES, cause_label, cause_topic
 from riskml.explanation.wording import dated, format_frequency, format_points, format_risk, format_value
-from riskml.output.report_text import (
-    COLUMN_NAMES_EN,
-    COLUMN_NAMES_ZH,
-    FIGURE_AT_QUOTA,
-    FIGURES,
-    LIMITS,
-    TABLE_NAMES,
-    TEXT,
-)
+from riskml.output.pages import Language, column_name, environment, iso_day
+from riskml.output.report_text import FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
 from riskml.output.watchlists import POINTS, Card, cards
 from riskml.planning.assist import NOT_FUNDED, plan_summary
 from riskml.tables.contract import TABLES
 
-Language = Literal["en", "zh"]
 #: Rows of the list, and of the changes, that the report shows; the rest is in the tables.
 MAX_ROWS = 500
 #: Households below the list that the report names to go and look at.
@@ -93,42 +85,36 @@ def write_report(
         raise ValueError("write_report: the watchlist has no household")
     if language not in ("en", "zh"):
         raise ValueError(f"write_report(language={language!r}): expected 'en' or 'zh'")
-    environment = _environment(language)
-    html = environment.get_template("report.html.j2").render(
-        language=language,
-        version=riskml.__version__,
-        as_of_date=_date(watchlist["as_of_date"].iloc[0]),
-        summary=_summary(watchlist, plan, changes, language),
-        causes=_cause_rows(watchlist),
-        rows=_list_rows(watchlist, plan, language),
-        n_more=max(len(watchlist) - MAX_ROWS, 0),
-        plan=None if plan is None else _plan_rows(plan, language),
-        changes=None if changes is None else changes[changes["change"] != "stayed"].head(MAX_ROWS).to_dict("records"),
-        cards=[_card(one, language) for one in cards(watchlist, plan=plan, evidence=evidence, n_cards=n_cards)],
-        n_listed=len(watchlist),
-        look=None if look is None else _look(look),
-        figures=None if figures is None else _figure_rows(figures, language),
-        missed=list(missed),
-        facts=_facts(card or {}),
-        limits=[pair[language == "zh"] for pair in LIMITS],
+    html = (
+        _environment(language)
+        .get_template("report.html.j2")
+        .render(
+            language=language,
+            version=riskml.__version__,
+            as_of_date=iso_day(watchlist["as_of_date"].iloc[0]),
+            summary=_summary(watchlist, plan, changes, language),
+            causes=_cause_rows(watchlist),
+            rows=_list_rows(watchlist, plan, language),
+            n_more=max(len(watchlist) - MAX_ROWS, 0),
+            plan=None if plan is None else _plan_rows(plan, language),
+            changes=None
+            if changes is None
+            else changes[changes["change"] != "stayed"].head(MAX_ROWS).to_dict("records"),
+            cards=[_card(one, language) for one in cards(watchlist, plan=plan, evidence=evidence, n_cards=n_cards)],
+            n_listed=len(watchlist),
+            look=None if look is None else _look(look),
+            figures=None if figures is None else _figure_rows(figures, language),
+            missed=list(missed),
+            facts=_facts(card or {}),
+            limits=[pair[language == "zh"] for pair in LIMITS],
+        )
     )
     Path(path).write_text(html, encoding="utf-8")
 
 
 def _environment(language: Language) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("riskml.output"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-    def text(key: str, *values: object) -> str:
-        return TEXT[key][language == "zh"].format(*values)
-
-    environment.globals.update(text=text)
-    environment.filters.update(
+    made = environment(TEXT, language)
+    made.filters.update(
         risk=format_risk,
         frequency=lambda risk: format_frequency(risk, language),
         points=format_points,
@@ -137,7 +123,7 @@ def _environment(language: Language) -> Environment:
         money=lambda amount: f"{amount:,.0f}",
         whole=lambda number: "" if pd.isna(number) else f"{number:.0f}",
     )
-    return environment
+    return made
 
 
 def _summary(
@@ -235,11 +221,9 @@ def _bars(card: Card, language: Language) -> list[dict[str, Any]]:
 
 
 def _parts(evidence: list[dict[str, Any]], language: Language) -> list[dict[str, Any]]:
-    """Return what help can change, then what it cannot, each with its reasons; one part if evidence does not say."""
+    """Return what help can change, then what it cannot, each with its reasons."""
     if not evidence:
         return []
-    if "actionable" not in evidence[0]:
-        return [{"key": "records", "note": "", "reasons": _reasons(evidence, language)}]
     split = [[record for record in evidence if bool(record["actionable"]) is side] for side in (True, False)]
     points = format_points(float(evidence[0]["points_actionable"]))
     notes = TEXT["points_actionable"][language == "zh"].format(points), TEXT["fixed_note"][language == "zh"]
@@ -270,17 +254,16 @@ def _record(record: dict[str, Any], language: Language) -> dict[str, str]:
     unit = "lines" if column in ("welfare", "welfare_net") else ""
     if table in TABLES and column in TABLES[table].by_name:
         unit = {"amount": "lines", "flag": "flag"}.get(TABLES[table].by_name[column].kind, "")
-    english = COLUMN_NAMES_EN.get(column, column.replace("_", " "))
     value = "" if pd.isna(record["value"]) else format_value(float(record["value"]), unit, language)
-    if pd.notna(record.get("amount")):
+    if pd.notna(record["amount"]):
         currency = f"{record['amount']:,.0f}"
         value = currency if not value else f"{currency}（{value}）" if language == "zh" else f"{currency} ({value})"
-    dates = [day for day in (_date(record["date"]), _date(record.get("end"))) if day]
+    dates = [day for day in (iso_day(record["date"]), iso_day(record["end"])) if day]
     return {
         "table": TABLE_NAMES.get(table, (table, table))[language == "zh"],
         "date": " – ".join(dates),
-        "known_on": _date(record["known_on"]),
-        "column": COLUMN_NAMES_ZH.get(column, english) if language == "zh" else english,
+        "known_on": iso_day(record["known_on"]),
+        "column": column_name(column, language),
         "value": value,
     }
 
@@ -342,7 +325,3 @@ def _interval(low: float, high: float) -> str:
 def _brackets(low: float, high: float) -> str:
     digits = 3 if high <= 1 else 2
     return "" if pd.isna(low) or pd.isna(high) else f" ({low:.{digits}f} – {high:.{digits}f})"
-
-
-def _date(value: Any) -> str:
-    return "" if pd.isna(value) else f"{pd.Timestamp(value):%Y-%m-%d}"

@@ -79,7 +79,6 @@ TEXT: dict[str, tuple[str, str]] = {
     "start": ("starting point", "起点"),
     "rest": ("all other causes", "其余原因"),
     "total": ("risk of this household", "该户风险"),
-    "records": ("Records behind the reasons", "原因所依据的记录"),
     "actionable": ("What help can change", "帮扶可以改变的方面"),
     "points_actionable": (
         "All records on which help can act: {} points. Points say what the risk rests on, not how far help would lower "

@@ -231,6 +231,7 @@ def test_amounts_stand_in_currency_beside_lines_where_the_line_is_known(tmp_path
     assert "<td>3,100 (0.50 of the poverty line)</td>" in split_card(tmp_path, amount=3100.0)
     assert "<td>3,100（贫困线的0.50倍）</td>" in split_card(tmp_path, "zh", amount=3100.0)
     assert "<td>0.50 of the poverty line</td>" in split_card(tmp_path, amount=np.nan)
+    assert "<td>0</td>" in split_card(tmp_path, amount=0.0, value=0.0)
 
 
 def test_a_long_list_is_cut_and_says_so(tmp_path):

@@ -257,7 +257,13 @@ def _record(record: dict[str, Any], language: Language) -> dict[str, str]:
     value = "" if pd.isna(record["value"]) else format_value(float(record["value"]), unit, language)
     if pd.notna(record["amount"]):
         currency = f"{record['amount']:,.0f}"
-        value = currency if not value else f"{currency}（{value}）" if language == "zh" else f"{currency} ({value})"
+        value = (
+            currency
+            if not value or not record["amount"]
+            else f"{currency}（{value}）"
+            if language == "zh"
+            else f"{currency} ({value})"
+        )
     dates = [day for day in (iso_day(record["date"]), iso_day(record["end"])) if day]
     return {
         "table": TABLE_NAMES.get(table, (table, table))[language == "zh"],

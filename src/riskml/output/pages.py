@@ -36,10 +36,7 @@ def environment(texts: Mapping[str, tuple[str, str]], language: Language) -> Env
         lstrip_blocks=True,
     )
 
-    def text(key: str, *values: object) -> str:
-        return texts[key][language == "zh"].format(*values)
-
-    made.globals.update(text=text)
+    made.globals.update(text=lambda key, *values: texts[key][language == "zh"].format(*values))
     return made
 
 

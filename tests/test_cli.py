@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -620,7 +621,7 @@ def test_the_first_watchlist_of_the_readme_is_a_list_of_ten(capsys):
 )
 def test_every_command_shown_to_readers_is_one_the_parser_knows(page, expected):
     text = (ROOT / page).read_text(encoding="utf-8")
-    commands_shown = [line.split("#")[0].split()[1:] for line in text.splitlines() if line.startswith("riskml ")]
+    commands_shown = [shlex.split(line, comments=True)[1:] for line in text.splitlines() if line.startswith("riskml ")]
     assert {line[0] for line in commands_shown} >= expected
     for line in commands_shown:
         parser = build_parser()

@@ -191,12 +191,13 @@ def plot_groups(errors: pd.DataFrame, *, ax: Axes | None = None, language: str =
     everybody = errors.loc[errors["by"] == "all", "exclusion_error"]
     if len(everybody):
         ax.axvline(everybody.iloc[0], color=LEVEL, linestyle=":", linewidth=1)
-    all_, returns = _say("all", "全体", language), _say("returns", "起返贫", language)
+    all_ = _say("all", "全体", language)
+    returns = [_say("return" if n == 1 else "returns", "起返贫", language) for n in errors["events"]]
     names = [
         all_ if by == "all" else str(group) if by == "group" else f"{by}: {group}"
         for by, group in zip(errors["by"], errors["group"], strict=True)
     ]
-    ax.set_yticks(at, [f"{name} ({n:,} {returns})" for name, n in zip(names, errors["events"], strict=True)])
+    ax.set_yticks(at, [f"{name} ({n:,} {of})" for name, n, of in zip(names, errors["events"], returns, strict=True)])
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
     ax.set_xlabel(_say("share of returns the list misses", "名单漏掉的返贫比例", language))

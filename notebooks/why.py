@@ -15,7 +15,7 @@
 # # Why is this household on the list?
 #
 # **中文摘要** 本笔记针对名单上的一户，依次说明：模型给出的原因、原因所依据的记录、哪些是帮扶可以改变的、
-# 风险如何随时间变化、与上月相比变了什么、可以交给住户的告知书。数据为模拟县，因此可以把模型的说法与"真相"对照：
+# 首要原因是否稳定、风险如何随时间变化、与上月相比变了什么、可以交给住户的告知书。数据为模拟县，因此可以把模型的说法与"真相"对照：
 # 去掉某类冲击后这户是否仍会返贫、给予某项帮扶后又会如何。最后在真实的阿根廷住户调查（EPH）上做同样的说明
 # （没有数据时跳过）。
 # 结论：百分点说明评分依据哪些记录，不说明起因，也不说明帮扶的效果。
@@ -25,7 +25,7 @@
 # put beside what truly brought the household down ([docs/simulator.md](../docs/simulator.md)). How explanations are
 # computed stands in [docs/explanations.md](../docs/explanations.md).
 #
-# It takes about half a minute on one core.
+# It takes less than a minute on one core.
 
 # %%
 import os
@@ -91,6 +91,32 @@ reach = rk.points_in_reach(why).loc[one[0]] * 100
 print(f"on records help can act on: {reach['points_actionable']:+.1f} points; on others: {reach['points_fixed']:+.1f}")
 shown = evidence.sort_values("actionable", ascending=False, kind="stable").groupby("reason_en", sort=False).head(2)
 shown[["actionable", "cause", "reason_en", "table", "date", "end", "known_on", "value"]]
+
+# %% [markdown]
+# ### Is the main reason sure?
+#
+# Two questions put it to the test. Would the same cause come first if the model had learned from other households of
+# this county? And if causes were counted as wholes, so that one with twenty features is not favoured?
+
+# %%
+tested = rk.with_refits(model, X, y, n_refits=5, random_state=SEED)
+on_list = rk.explain(tested, why.X.loc[index])
+stable = rk.cause_stability(on_list)
+as_players = rk.explain(model, why.X.loc[index], causes="players").top_causes(1)["cause_1"]
+print(f"first cause here: {stable.at[one[0], 'first_cause']}; as players: {as_players[one[0]]}")
+print(f"stays first in {stable.at[one[0], 'share_first']:.0%} of {len(tested.refits_)} refits")
+print(f"on the list: uncertain for {(stable['share_first'] < 0.5).mean():.0%} of the households")
+print(f"another first cause as players: {(as_players != stable['first_cause']).mean():.0%}")
+doubtful = on_list.reasons()["reason_en"]
+print(doubtful[doubtful.str.contains("uncertain")].head(1).to_list())
+
+# %% [markdown]
+# What its strongest causes add alone (on the diagonal) and in pairs, in points.
+
+# %%
+pairs = on_list.take(one).interactions("points").droplevel([0, 1]) * 100
+strongest = pairs.sum(axis=1).abs().sort_values(ascending=False, kind="stable").index[:4]
+pairs.loc[strongest, strongest].round(2)
 
 # %% [markdown]
 # ## Beside the truth

@@ -336,7 +336,7 @@ def test_a_bundle_without_intervals_by_group_is_read_as_it_was(fitted, bundle):
 
 def test_a_manifest_of_another_format_is_refused(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
-    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 4}))
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format": 5}))
     with pytest.raises(ModelRefused, match=r"manifest\.json"):
         load_model(sealed(bundle))
 

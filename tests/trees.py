@@ -18,6 +18,7 @@ class Trees:
         self.dictionary_ = dictionary.set_index("name").loc[list(X.columns)].reset_index()
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         self.calibration_ = calibration
+        self.refits_ = ()
         settings = {"objective": "binary", "num_leaves": 7, "min_data_in_leaf": 3, "verbose": -1, "num_threads": 1}
         self.booster_ = lightgbm.train(settings, lightgbm.Dataset(X.to_numpy(), np.asarray(y)), 30)
 

@@ -252,6 +252,14 @@ def _train(parser: argparse.ArgumentParser) -> None:
         "intervals of the risk that hold within each group; `riskml score` then uses them",
     )
     _groups(parser)
+    parser.add_argument(
+        "--stability",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="also learn N refits on other draws of the households, so that `riskml score` can say which main reasons "
+        "are uncertain (20 are enough; each takes the time of one booster)",
+    )
     _jobs(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model bundles")
     _seed(parser)
@@ -306,6 +314,13 @@ def _score(parser: argparse.ArgumentParser) -> None:
         default="all",
         help="reasons for every household written (all), for none, or: write the whole cohort with reasons for the "
         "N of --top (top)",
+    )
+    parser.add_argument(
+        "--causes",
+        choices=("sum", "players"),
+        default="sum",
+        help="points of a cause: what its features get, summed (default), or what it gets as one player, so that a "
+        "cause of many features is not favoured; where the two put another cause first, the reason says so",
     )
     _jobs(parser)
     _table_out(parser)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from riskml.buckets.store import is_store
+from riskml.explanation.coalitions import CausesAs
 from riskml.explanation.contributions import explain
 from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import cohort, feature_table
@@ -76,7 +77,13 @@ def nobody_at_risk(as_of_date: object) -> ValueError:
 
 
 def ranked(
-    data: Monitoring, model: RiskClassifier, X: pd.DataFrame, *, n_listed: int | None, n_explained: int | None
+    data: Monitoring,
+    model: RiskClassifier,
+    X: pd.DataFrame,
+    *,
+    n_listed: int | None,
+    n_explained: int | None,
+    causes: CausesAs = "sum",
 ) -> pd.DataFrame:
     """Return the first ``n_listed`` households, the first ``n_explained`` of them with reasons (None: all)."""
     risk = model.predict_risk(X)
@@ -94,7 +101,8 @@ def ranked(
     intervals = model.risk_interval(X, groups=groups)
     parts = []
     if n > 0:
-        parts.append(watchlist(risk[:n], explain(model, X[:n]), areas=areas[:n], intervals=intervals[:n]))
+        why = explain(model, X[:n], causes=causes)
+        parts.append(watchlist(risk[:n], why, areas=areas[:n], intervals=intervals[:n]))
     if n < len(X):
         rest = pd.concat([risk, intervals], axis=1)[n:].reset_index()
         parts.append(without_reasons(rest.assign(area_id=areas[n:], rank=range(n + 1, len(X) + 1))))

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 import riskml
 from riskml.buckets.store import Store, bucket_of, flush_to_disk, read_bucket
+from riskml.explanation.coalitions import CausesAs
 from riskml.features.panel import cohort, feature_table
 from riskml.files import TEXT_PREFIXES, replacing, write_pieces
 from riskml.findings import ModelRefused, in_words
@@ -42,6 +43,7 @@ def score_store(
     *,
     n_listed: int | None = None,
     n_explained: int | None = None,
+    causes: CausesAs = "sum",
     n_jobs: int = 1,
     tell: Tell | None = None,
 ) -> tuple[int, int]:
@@ -65,6 +67,8 @@ def score_store(
         Only so many households, of the highest risk in the whole store.
     n_explained : int, optional
         Reasons for so many of them only. Each bucket explains as many of its own, since it does not know the others.
+    causes : {"sum", "players"}, default "sum"
+        How causes are counted, as in :func:`riskml.explain`.
     n_jobs : int, default 1
         Buckets computed at the same time, each in a process of its own and with its own memory.
     tell : callable, optional
@@ -85,7 +89,7 @@ def score_store(
         If nobody is at risk on the date.
     """
     require_welfare(model)
-    asked = {"as_of_date": as_of_date, "n_listed": n_listed, "n_explained": n_explained}
+    asked = {"as_of_date": as_of_date, "n_listed": n_listed, "n_explained": n_explained, "causes": causes}
     place = out.with_name(f"{out.name}.parts")
     parts_folder = place / _identity(store, model, asked)
     parts = [parts_folder / f"bucket-{bucket:05d}.parquet" for bucket in range(store.n_buckets)]
@@ -130,13 +134,21 @@ def require_welfare(model: RiskClassifier) -> None:
 
 
 def score_bucket(
-    store: Store, bucket: int, model: RiskClassifier, *, as_of_date: str, n_listed: int | None, n_explained: int | None
+    store: Store,
+    bucket: int,
+    model: RiskClassifier,
+    *,
+    as_of_date: str,
+    n_listed: int | None,
+    n_explained: int | None,
+    causes: CausesAs = "sum",
 ) -> tuple[pd.DataFrame, int]:
     """Return the watchlist of one bucket, ranked within it, and how many households it answers for.
 
     A pure function: the same in a loop, in another process or on another machine.
     """
     asked: dict[str, Any] = {"as_of_date": as_of_date, "n_listed": n_listed, "n_explained": n_explained}
+    asked["causes"] = causes
     return score_data(read_bucket(store, bucket), bucket, store.manifest["first_areas"], model, **asked)
 
 
@@ -149,6 +161,7 @@ def score_data(
     as_of_date: str,
     n_listed: int | None,
     n_explained: int | None,
+    causes: CausesAs = "sum",
 ) -> tuple[pd.DataFrame, int]:
     """Do what :func:`score_bucket` does, given the tables of the bucket and the first area of every bucket."""
     X = feature_table(data, [as_of_date])
@@ -158,12 +171,16 @@ def score_data(
     X = X.loc[bucket_of(area_id, first_areas) == bucket, list(model.feature_names_in_)]
     if X.empty:
         return pd.DataFrame(columns=WATCHLIST_COLUMNS), 0
-    return ranked(data, model, X, n_listed=n_listed, n_explained=n_explained), len(X)
+    return ranked(data, model, X, n_listed=n_listed, n_explained=n_explained, causes=causes), len(X)
 
 
 def _identity(store: Store, model: RiskClassifier, asked: dict[str, Any]) -> str:
     """Return a name for the run: the same only if store, model, date and all that was asked are the same."""
-    learned = [model.booster_.model_to_string(), model.calibrator_.as_dict(), model.dictionary_.to_json()]
+    learned = [
+        *(booster.model_to_string() for booster in (model.booster_, *model.refits_)),
+        model.calibrator_.as_dict(),
+        model.dictionary_.to_json(),
+    ]
     whole = json.dumps([riskml.__version__, store.identity, learned, asked], sort_keys=True, default=str)
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 

@@ -39,15 +39,16 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
         raise ValueError(in_words("--explain top needs --top N", "--explain top 需要同时给出 --top N"))
     n_listed = None if arguments.explain == "top" else arguments.top
     n_explained = {"all": n_listed, "top": arguments.top, "none": 0}[arguments.explain]
+    limits: dict[str, Any] = {"n_listed": n_listed, "n_explained": n_explained, "causes": arguments.causes}
     if is_store(arguments.data):
         store, model = open_store(arguments.data), load_model(arguments.model)
-        limits: dict[str, Any] = {"n_listed": n_listed, "n_explained": n_explained, "n_jobs": arguments.jobs}
-        n_cohort, n_written = score_store(store, model, arguments.as_of, arguments.out, **limits, tell=tell)
+        how = {**limits, "n_jobs": arguments.jobs, "tell": tell}
+        n_cohort, n_written = score_store(store, model, arguments.as_of, arguments.out, **how)
     else:
         data, model = read(arguments.data, tell), load_model(arguments.model)
         tell(in_words("scoring", "正在评分"))
         X = features_on(data, model, arguments.as_of)
-        listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained)
+        listed = ranked(data, model, X, **limits)
         write_table(listed, arguments.out)
         n_cohort, n_written = len(X), len(listed)
     values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": n_cohort, "n_listed": n_written}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from riskml.buckets.store import is_store, open_store
 from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
@@ -17,6 +18,7 @@ from riskml.files import write_table
 from riskml.findings import in_words, language
 from riskml.model.classifier import RiskClassifier
 from riskml.model.recalibration import last_learned, recalibrate, shift_base_rate
+from riskml.model.refits import with_refits
 from riskml.model.store import check_fits, load_model, save_model
 from riskml.output.missed import who_is_missed
 from riskml.skill.backtest import compare, errors_by_group, fit_model, judge
@@ -58,6 +60,7 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
         "seed": arguments.seed,
     }
     model = fit_model(data, X, y, outcome=learned, sample_weight=weight, **how)
+    model = _with_refits(model, X, y, weight, arguments, tell)
     model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     if arguments.weigh_lost:
         # Of the observed rows alone: what the weights for those lost cost.
@@ -207,11 +210,28 @@ def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], te
     X, y, weight = sampled_training_set(store, dates, keep_nonreturns=arguments.keep_nonreturns, **how, **outcome)
     tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
     model = fit_model(store, X, y, outcome=outcome, sample_weight=weight, n_trials=arguments.tune, seed=arguments.seed)
+    model = _with_refits(model, X, y, weight, arguments, tell)
     model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
     if arguments.test_from is not None:
         model.fit_summary_["known_by"] = arguments.test_from
     bundle = save_model(model, arguments.out, data=store.description())
     return Answer({"bundle": str(bundle), "fit": model.fit_summary_, "figures": None}, str(bundle))
+
+
+def _with_refits(
+    model: RiskClassifier,
+    X: pd.DataFrame,
+    y: pd.Series,
+    weight: NDArray[np.float64],
+    arguments: argparse.Namespace,
+    tell: Tell,
+) -> RiskClassifier:
+    """Return the model with the refits asked for."""
+    if not arguments.stability:
+        return model
+    n = arguments.stability
+    tell(in_words(f"learning {n} refits on other draws of the households", f"正在用其他住户抽样重新训练{n}次"))
+    return with_refits(model, X, y, n_refits=n, sample_weight=weight, random_state=arguments.seed)
 
 
 def _outcome_of(model: RiskClassifier) -> dict[str, Any]:

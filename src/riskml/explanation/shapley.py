@@ -44,6 +44,8 @@ class Prepared(NamedTuple):
     ----------
     trees : Trees
         The booster.
+    game : Trees
+        The same with players for features: which player each node belongs to, and how many there are.
     units : Units
         Its leaves in units, each with a table.
     background : ndarray of float64, shape (n_features, n_background)
@@ -59,6 +61,7 @@ class Prepared(NamedTuple):
     """
 
     trees: Trees
+    game: Trees
     units: Units
     background: FloatArray
     points: FloatArray
@@ -68,7 +71,9 @@ class Prepared(NamedTuple):
     base_value: float
 
 
-def prepare(trees: Trees, background: FloatArray | None = None) -> Prepared:
+def prepare(
+    trees: Trees, background: FloatArray | None = None, *, players: NDArray[np.int64] | None = None
+) -> Prepared:
     """Make the tables of a booster.
 
     Parameters
@@ -78,6 +83,9 @@ def prepare(trees: Trees, background: FloatArray | None = None) -> Prepared:
     background : ndarray of float64, shape (n_background, n_features), optional
         Rows that stand in for absent features (interventional). By default absent features take each branch as often
         as training rows did (path dependent): LightGBM's ``pred_contrib``.
+    players : ndarray of int64, shape (n_features,), optional
+        Number of the player each feature belongs to, from 0: the features of one enter a coalition together. By
+        default each feature is a player.
 
     Returns
     -------
@@ -99,10 +107,13 @@ def prepare(trees: Trees, background: FloatArray | None = None) -> Prepared:
         base_value, values = float(margins(trees, background).mean()), columns(trees, background)
     else:
         raise ValueError("the background has no rows; give some, or none at all for path dependent values")
-    units = units_of(trees, max_bits=MAX_BITS, n_background=values.shape[1])
+    game = trees
+    if players is not None:
+        game = trees._replace(n_features=int(players.max()) + 1, feature=players[trees.feature])
+    units = units_of(game, max_bits=MAX_BITS, n_background=values.shape[1])
     points, weights = _quadrature(max(MAX_BITS, int(units.n_bits.max())))
     parts = _parts(units.first_cell[units.first_unit])
-    prepared = Prepared(trees, units, values, points, weights, parts, None, base_value)
+    prepared = Prepared(trees, game, units, values, points, weights, parts, None, base_value)
     return prepared._replace(cells=_cells(prepared, *parts[0])) if len(parts) == 1 else prepared
 
 
@@ -120,8 +131,9 @@ def shapley_values(prepared: Prepared, X: FloatArray, *, n_jobs: int | None = No
 
     Returns
     -------
-    ndarray of float64, shape (n_rows, n_features)
-        Contributions to the margin; a row's do not depend on which other rows there are.
+    ndarray of float64, shape (n_rows, n_players)
+        Contributions to the margin, one a feature unless it was prepared for other players; a row's do not depend on
+        which other rows there are.
 
     Raises
     ------
@@ -129,7 +141,7 @@ def shapley_values(prepared: Prepared, X: FloatArray, *, n_jobs: int | None = No
         If X has other columns than the booster.
     """
     n_jobs = n_jobs or numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    out = np.zeros((len(X), prepared.trees.n_features))
+    out = np.zeros((len(X), prepared.game.n_features))
     n_rows = min(max(-(-len(X) // n_jobs), FEW_ROWS), BLOCK_ROWS)
     blocks = [slice(start, start + n_rows) for start in range(0, len(X), n_rows)]
     for part in prepared.parts:
@@ -149,7 +161,7 @@ def _fill(
 ) -> None:
     """Add what the trees of a part give to the rows of a block."""
     values = columns(prepared.trees, X[block])
-    added = np.zeros_like(values)
+    added = np.zeros((out.shape[1], values.shape[1]))
     _add(prepared.trees, prepared.units, prepared.points, prepared.weights, *part, MAX_BITS, cells, values, added)
     out[block] += added.T
 
@@ -168,7 +180,7 @@ def _cells(prepared: Prepared, start: int, end: int) -> FloatArray:
     """Return the tables of the trees from ``start`` to before ``end``."""
     first_cell = prepared.units.first_cell[prepared.units.first_unit[[start, end]]]
     cells = np.zeros(first_cell[1] - first_cell[0])
-    _tabulate(*prepared[:5], start, end, MAX_BITS, cells)
+    _tabulate(*prepared[:6], start, end, MAX_BITS, cells)
     return cells
 
 
@@ -183,7 +195,7 @@ def _quadrature(n_bits: int) -> tuple[FloatArray, FloatArray]:
 
 
 @njit(cache=True, nogil=True)
-def _tabulate(trees, units, background, points, weights, start, end, max_bits, cells):  # type: ignore[no-untyped-def]
+def _tabulate(trees, game, units, background, points, weights, start, end, max_bits, cells):  # type: ignore[no-untyped-def]
     """Add up the tables of the leaves of each unit."""
     n_background = background.shape[1]
     goes_left = np.empty((max_nodes(trees), n_background), dtype=np.uint8)
@@ -209,7 +221,7 @@ def _tabulate(trees, units, background, points, weights, start, end, max_bits, c
             while node >= 0:
                 # Feature k of the path: how far its conditions hold in the background (a share, or 0 or 1 in each row),
                 # and which bits of the unit's pattern have which value where they hold.
-                k = place_of(feature, 0, n, trees.feature[node])
+                k = place_of(feature, 0, n, game.feature[node])
                 if k == n:
                     slot[k] = place_of(units.feature, first_feature, len(units.feature), feature[k]) - first_feature
                     mask[k] = wanted[k] = 0

@@ -66,7 +66,7 @@ def units_of(trees: Trees, *, max_bits: int, n_background: int) -> Units:
     Parameters
     ----------
     trees : Trees
-        The booster.
+        The booster; where features play together, with the player of each node in place of its feature.
     max_bits : int
         Conditions of a unit of several leaves. A leaf with more features on its path is a unit without a table.
     n_background : int

@@ -229,6 +229,54 @@ def sentences(
     )
 
 
+def uncertain(cause: str, times_first: int | None, n_refits: int, other: str = "") -> tuple[str, str]:
+    """Return what puts a main reason in doubt, English and Chinese, to stand behind a household's sentence.
+
+    Parameters
+    ----------
+    cause : str
+        The first cause said.
+    times_first, n_refits : int
+        In how many refits it stays first, of how many; None where they do not put it in doubt.
+    other : str, default ""
+        The cause that comes first counted feature by feature; empty if it is the same.
+
+    Returns
+    -------
+    tuple of str
+        A further sentence after a space, empty where nothing puts it in doubt.
+
+    Examples
+    --------
+    >>> uncertain("illness", 7, 20)[0]
+    ' The main reason is uncertain: learned again from other draws of households, health came first 7 times in 20.'
+    >>> print(uncertain("illness", None, 20, "employment")[1])
+    首要因素不确定：逐项计算时，排在首位的是务工就业。
+    """
+    said = []
+    if times_first is not None:
+        said.append(
+            (
+                f"learned again from other draws of households, {cause_topic(cause)} came first {times_first} times in "
+                f"{n_refits}",
+                f"换用其他住户抽样重新训练{n_refits}次，{cause_topic(cause, 'zh')}排在首位{times_first}次",
+            )
+        )
+    if other:
+        said.append(
+            (
+                f"counted feature by feature, {cause_topic(other)} comes first",
+                f"逐项计算时，排在首位的是{cause_topic(other, 'zh')}",
+            )
+        )
+    if not said:
+        return "", ""
+    return (
+        f" The main reason is uncertain: {'; '.join(en for en, _ in said)}.",
+        f"首要因素不确定：{'；'.join(zh for _, zh in said)}。",
+    )
+
+
 def when(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """Return the day that matters of the records behind a reason, English and Chinese.
 

@@ -24,7 +24,8 @@ _THRESHOLD = rf"(?:inf|{_NUMBER})"
 _WHOLE = r"-?\d{1,18}"
 #: The range of a numerical feature, the categories of a categorical one.
 _INFO = rf"(?:none|\[{_NUMBER}:{_NUMBER}\]|{_WHOLE}(?::{_WHOLE})*)"
-_END = "end of trees\n"
+#: The last line of a text.
+END_OF_TREES = "end of trees\n"
 #: Lines before the first tree in their order; ``?`` stands before those that some boosters do not have.
 _HEAD = (
     "tree",
@@ -127,7 +128,7 @@ def write_booster(booster: lgb.Booster) -> str:
         Text that :func:`read_booster` takes if the booster is of the kind this package makes.
     """
     text = booster.model_to_string()
-    return text[: text.index(_END)] + _END
+    return text[: text.index(END_OF_TREES)] + END_OF_TREES
 
 
 def read_booster(text: str, *, n_features: int) -> lgb.Booster:
@@ -207,7 +208,7 @@ def _read(text: str) -> tuple[dict[str, str], Trees]:
     for number, size in enumerate(_values([head["tree_sizes"]], r"\d{1,9}", "tree_sizes").tolist()):
         said.append(_lines_of_tree(rest[start : start + size], number))
         start += size
-    if rest[start:] != _END:
+    if rest[start:] != END_OF_TREES:
         raise ValueError("the trees are not as long as tree_sizes says")
     return head, _checked_trees(said, int(head["max_feature_idx"]) + 1)
 

@@ -72,6 +72,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         What each column means, in order.
     fit_summary_ : dict
         Rows, households, events, dates and source of the calibration, as plain values.
+    refits_ : tuple of lightgbm.Booster
+        The same learned again from other draws of households (:func:`riskml.with_refits`); empty after ``fit``.
 
     Examples
     --------
@@ -187,6 +189,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             else Calibration(reason="not asked for")
         )
         self.fit_summary_ = _summary(rows, self.calibrator_, self.horizon_months)
+        self.refits_: tuple[lgb.Booster, ...] = ()
         return self
 
     @property

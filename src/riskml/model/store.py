@@ -26,7 +26,7 @@ import riskml
 from riskml.causes import CAUSES
 from riskml.features.dictionary import feature_dictionary
 from riskml.findings import ModelRefused, language
-from riskml.model.booster_text import read_booster, write_booster
+from riskml.model.booster_text import END_OF_TREES, read_booster, write_booster
 from riskml.model.calibration import Calibration
 from riskml.model.card import card_text, model_card
 from riskml.model.classifier import RiskClassifier
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from riskml.tables.monitoring import Monitoring
 
 FILES = ("model.txt", "calibration.json", "features.json", "card.json", "CARD.md")
-#: Older formats are read too, with intervals as they were: 1 has no base rate and no Venn-Abers steps, 2 none by group.
-_FORMAT, _READ = 3, (1, 2, 3)
+#: The boosters of the model's refits, one after the other; there if it has some.
+REFITS = "refits.txt"
+#: Older formats are read too, with intervals as they were: 1 has no base rate and no Venn-Abers steps, 2 none by group,
+#: 3 no refits.
+_FORMAT, _READ = 4, (1, 2, 3, 4)
 
 
 def save_model(
@@ -67,8 +70,9 @@ def save_model(
     Returns
     -------
     Path
-        The bundle: ``model.txt, calibration.json, features.json, card.json, CARD.md, manifest.json``. Written aside,
-        flushed to the disk and renamed, so that it is whole or not there.
+        The bundle: ``model.txt, calibration.json, features.json, card.json, CARD.md, manifest.json``, and
+        ``refits.txt`` if the model has refits (:func:`riskml.with_refits`). Written aside, flushed to the disk and
+        renamed, so that it is whole or not there.
 
     Raises
     ------
@@ -85,6 +89,8 @@ def save_model(
         "card.json": _json(card),
         "CARD.md": card_text(card),
     }
+    if model.refits_:
+        contents[REFITS] = "".join(map(write_booster, model.refits_))
     encoded = {name: text.encode("utf-8") for name, text in contents.items()}
     manifest = {
         "format": _FORMAT,
@@ -143,6 +149,9 @@ def load_model(folder: str | Path) -> RiskClassifier:
     model.booster_ = _structured(
         bundle, "model.txt", lambda given: read_booster(given, n_features=len(dictionary)), text
     )
+    texts = bodies.get(REFITS, b"").decode("utf-8", errors="replace")
+    n_refits = card["training"].get("refits", 0)
+    model.refits_ = _structured(bundle, REFITS, lambda given: _refits(given, len(dictionary), n_refits), texts)
     model.calibrator_, model.fit_summary_, model.card_ = calibrator, card["training"], card
     model.classes_ = np.array([0.0, 1.0])
     model.dictionary_ = dictionary
@@ -189,7 +198,7 @@ def _bundle(folder: Path) -> Path:
 def _verified(bundle: Path) -> dict[str, bytes]:
     """Return the bytes of every file, hashed against the manifest; those same bytes are parsed later."""
     names = {path.name for path in bundle.iterdir()}
-    expected = {*FILES, "manifest.json"}
+    expected = {*FILES, "manifest.json", *names & {REFITS}}
     if names != expected:
         odd = ", ".join(sorted(names ^ expected))
         raise _refused(bundle, f"files are missing or do not belong: {odd}", f"文件缺失或多余：{odd}")
@@ -209,7 +218,9 @@ def _verified(bundle: Path) -> dict[str, bytes]:
         raise _refused(
             bundle, "manifest.json is not of this version of riskml", "manifest.json 不是本版本 riskml 的格式"
         )
-    for name in FILES:
+    for name in sorted((set(manifest["files"]) | expected) - {"manifest.json"}):
+        if name not in bodies:
+            raise _refused(bundle, f"files are missing or do not belong: {name}", f"文件缺失或多余：{name}")
         if hashlib.sha256(bodies[name]).hexdigest() != manifest["files"].get(name):
             raise _refused(
                 bundle, f"{name} is not what was written (SHA-256 differs)", f"{name} 与写入时不一致（SHA-256 不同）"
@@ -259,6 +270,17 @@ def _calibration(given: Any) -> Calibration:
     curves = {name: _curve(curve) for name, curve in groups.items()}
     whole = None if given.get("curve") is None else _curve(given["curve"])
     return Calibration(**{**given, "curve": whole, "group_curves": curves})
+
+
+def _refits(texts: str, n_features: int, n_refits: Any) -> tuple[lgb.Booster, ...]:
+    pieces = texts.splitlines(keepends=True)
+    ends = [line for line, text in enumerate(pieces, start=1) if text == END_OF_TREES]
+    if len(ends) != n_refits or (ends[-1] if ends else 0) != len(pieces):
+        raise ValueError(f"expected {n_refits} boosters, as card.json says, and nothing after them")
+    starts = [0, *ends][:-1]
+    return tuple(
+        read_booster("".join(pieces[start:end]), n_features=n_features) for start, end in zip(starts, ends, strict=True)
+    )
 
 
 def _curve(given: Any) -> VennAbers:

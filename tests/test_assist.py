@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
 from trees import need
 
 from riskml.causes import CAUSES
@@ -24,6 +26,8 @@ from riskml.planning.measures import (
     read_measures,
     write_measures_template,
 )
+from riskml.planning.prices import bound_at, find_prices
+from riskml.planning.repair import repair
 
 
 def measure(name, causes, cost, effect, **more):
@@ -167,34 +171,88 @@ def test_checking_does_not_change_the_table_given():
 # --- allocation ---------------------------------------------------------------------------------------------------
 
 
-def best_by_brute_force(gain, household, use, limits):
-    options = [[None, *np.flatnonzero(household == one)] for one in np.unique(household)]
-    best = 0.0
+def best_by_brute_force(gain, kind, use, limits):
+    """Return the most that any allocation gains, minus infinity if none reaches the floors."""
+    options = [[None, *np.flatnonzero(np.isfinite(row))] for row in gain]
+    best = -np.inf
     for chosen in itertools.product(*options):
-        taken = [option for option in chosen if option is not None]
-        if (use[taken].sum(axis=0) <= limits).all():
-            best = max(best, gain[taken].sum())
+        taken = [(row, option) for row, option in enumerate(chosen) if option is not None]
+        used = sum((use[:, kind[row] * gain.shape[1] + option] for row, option in taken), np.zeros(len(limits)))
+        if (used <= limits + 1e-9).all():
+            best = max(best, sum(gain[one] for one in taken))
     return best
 
 
-@settings(max_examples=80, deadline=None)
-@given(seed=st.integers(0, 10**6), equal=st.booleans())
-def test_no_allocation_gains_more_than_the_one_found(seed, equal):
+def small_problem(seed, *, floor):
+    """Return gains, kinds, uses and limits of a few households: money, places by kind, and a floor."""
     rng = np.random.default_rng(seed)
-    n_households = rng.integers(1, 7)
-    household = np.sort(rng.integers(0, n_households, rng.integers(1, 13)))
-    gain = rng.integers(1, 4, len(household)) / 10 if equal else rng.random(len(household))
-    use = np.column_stack([rng.integers(1, 6, len(household)), rng.random((len(household), 2)) < 0.5]).astype(float)
-    limits = np.array([float(rng.integers(0, 15)), float(rng.integers(0, 4)), np.inf])
-    chosen = allocate(gain, household, use, limits)
-    assert (use[chosen].sum(axis=0) <= limits).all()
-    assert len(np.unique(household[chosen])) == chosen.sum()
-    assert gain[chosen].sum() == pytest.approx(best_by_brute_force(gain, household, use, limits), rel=1e-6)
+    n, n_packages, n_kinds = rng.integers(1, 6), rng.integers(1, 4), 2
+    gain = np.where(rng.random((n, n_packages)) < 0.7, rng.integers(1, 9, (n, n_packages)) / 10, -np.inf)
+    kind = rng.integers(0, n_kinds, n)
+    cost = np.tile(rng.integers(1, 5, n_packages).astype(float), n_kinds)
+    places = np.repeat([1.0, 0.0], n_packages)
+    use, limits = [cost, places], [float(rng.integers(4, 12)), float(rng.integers(1, 4))]
+    if floor:
+        use.append(-np.repeat([0.0, 1.0], n_packages))
+        limits.append(-float(rng.integers(1, 3)))
+    return gain, kind, np.array(use), np.array(limits)
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 10**6), floor=st.booleans())
+def test_no_allocation_gains_more_than_the_one_found(seed, floor):
+    gain, kind, use, limits = small_problem(seed, floor=floor)
+    found = allocate(gain, kind, csr_array(use), limits)
+    best = best_by_brute_force(gain, kind, use, limits)
+    taken = np.flatnonzero(found.choice >= 0)
+    used = use[:, kind[taken] * gain.shape[1] + found.choice[taken]].sum(axis=1)
+    assert (used <= limits + 1e-9)[:2].all()
+    assert found.gain == pytest.approx(gain[taken, found.choice[taken]].sum())
+    assert found.floors_kept == (best > -np.inf)
+    if found.floors_kept:
+        assert found.gain == pytest.approx(best, rel=1e-6)
+        assert found.bound >= best - 1e-9
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_the_bound_is_the_optimum_of_the_relaxed_problem_and_the_prices_are_its_own(seed):
+    rng = np.random.default_rng(seed)
+    n, n_packages = 400, 3
+    gain, kind = rng.random((n, n_packages)), np.zeros(n, dtype=np.int64)
+    use = np.array([[3.0, 2.0, 1.0], [1.0, 0.0, 0.0]])
+    limits = np.array([float(rng.integers(100, 300)), float(rng.integers(10, 40))])
+    prices = find_prices(gain, kind, csr_array(use), limits)
+    bound, _ = bound_at(gain, kind, csr_array(use), limits, prices)
+    one_each = np.kron(np.eye(n), np.ones(n_packages))
+    relaxed = linprog(
+        -gain.ravel(), A_ub=np.vstack([one_each, np.tile(use, n)]), b_ub=np.append(np.ones(n), limits), bounds=(0, 1)
+    )
+    assert -relaxed.fun - 1e-9 <= bound <= -relaxed.fun * (1 + 1e-3)
+    assert prices == pytest.approx(-relaxed.ineqlin.marginals[-2:], abs=0.02)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_repair_alone_keeps_every_limit_and_comes_near_the_best_that_branch_and_bound_finds(seed):
+    rng = np.random.default_rng(seed)
+    n, n_packages = 200, 4
+    gain, kind = rng.random((n, n_packages)), rng.integers(0, 3, n)
+    cost = np.tile([5.0, 3.0, 2.0, 1.0], 3)
+    use = csr_array(np.vstack([cost, np.kron(np.eye(3), [1.0, 0, 0, 0]), -np.kron([0.0, 0.0, 1.0], np.ones(4))]))
+    limits = np.array([150.0, 5.0, 8.0, 3.0, -20.0])
+    prices = find_prices(gain, kind, use, limits)
+    bound, wished = bound_at(gain, kind, use, limits, prices)
+    choice = repair(gain, kind, use, limits, prices, wished)
+    taken = np.flatnonzero(choice >= 0)
+    used = use.toarray()[:, kind[taken] * n_packages + choice[taken]].sum(axis=1)
+    assert (used <= limits).all()
+    assert gain[taken, choice[taken]].sum() >= 0.99 * bound
 
 
 def test_the_budget_is_kept_to_the_cent_where_the_solver_would_round():
-    gain, use = np.array([1.0, 1.0]), np.array([[5000.0], [5000.005]])
-    assert allocate(gain, np.array([0, 1]), use, np.array([10_000.0])).sum() == 1
+    gain, cost = np.array([[1.0, -np.inf], [-np.inf, 1.0]]), csr_array(np.array([[5000.0, 5000.005]]))
+    assert allocate(gain, np.array([0, 0]), cost, np.array([10_000.0])).gain == 1
 
 
 def test_ten_thousand_households_and_eight_measures_take_seconds():

@@ -1,183 +1,164 @@
-"""Who gets what under a budget: at most one option per household, most gain, limits on money and places.
+"""Who gets what: at most one package a household, most gain, within limits and above floors, with a proved gap.
 
-A multiple-choice knapsack with a few coupling limits. Prices of the limits (the Lagrangian dual) bound what any
-allocation can gain; an option whose choice would cost more than the distance between that bound and an allocation
-in hand can be in no best allocation and is dropped; what is left is small and solved by branch and bound (HiGHS).
+A multiple-choice knapsack with coupling limits. Prices of the limits (the Lagrangian dual) bound what any allocation
+can gain; moves at the prices make an allocation that keeps the limits; the distance between the two is the gap. Where
+what is open is small, branch and bound closes it.
 """
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import csr_array
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csc_array, csr_array
+
+from riskml.planning.prices import bound_at, find_prices, price_table
+from riskml.planning.repair import counts, moves_within, repair
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 
-def allocate(gain: FloatArray, household: NDArray[np.int64], use: FloatArray, limits: FloatArray) -> BoolArray:
-    """Choose options so that their gain is largest.
+@dataclass(frozen=True)
+class Allocation:
+    """What was chosen, and how good it is.
+
+    Attributes
+    ----------
+    choice : ndarray of int, shape (n_households,)
+        The package of each household, -1 for none.
+    gain : float
+        What the choices gain together.
+    bound : float
+        What no allocation exceeds that keeps limits and floors.
+    prices : ndarray of shape (n_limits,)
+        What one more unit of each limit would gain, and one unit less of each floor.
+    floors_kept : bool
+        Whether every floor is reached.
+    """
+
+    choice: IntArray
+    gain: float
+    bound: float
+    prices: FloatArray
+    floors_kept: bool
+
+
+def allocate(gain: FloatArray, kind: IntArray, use: csr_array, limits: FloatArray) -> Allocation:
+    """Choose packages so that their gain is largest.
 
     Parameters
     ----------
-    gain : ndarray of shape (n_options,)
-        What an option gains, above zero.
-    household : ndarray of shape (n_options,)
-        Whose option it is, in ascending order; at most one option of a household is chosen.
-    use : ndarray of shape (n_options, n_limits)
-        What an option uses of each limit.
+    gain : ndarray of shape (n_households, n_packages)
+        What a package gains at a household; minus infinity where it may not be given.
+    kind : ndarray of int, shape (n_households,)
+        Households of one kind use the same of each limit.
+    use : csr_array of shape (n_limits, n_kinds * n_packages)
+        What a package given to a household of a kind uses of each limit, at most the limit; below zero for a floor.
     limits : ndarray of shape (n_limits,)
-        How much there is; infinite: no limit.
+        How much there is, above zero and finite; or, after all of these, minus what a floor asks for.
 
     Returns
     -------
-    ndarray of bool, shape (n_options,)
-        The options chosen. Their gain is within a millionth of the largest possible, and every limit is kept.
-
-    Warns
-    -----
-    UserWarning
-        If that could not be proved within a minute; it says how far from the best the choice may be.
+    Allocation
+        Every limit is kept to a ten-billionth. Floors are kept where a way was found.
 
     Notes
     -----
-    Fisher (1981), "The Lagrangian relaxation method for solving integer programming problems"; reduced-cost fixing
-    as in Nemhauser and Wolsey (1988). The dual is minimised with Kelley's cutting planes.
+    Fisher (1981), "The Lagrangian relaxation method for solving integer programming problems". An option that loses
+    more at the prices than the gap is in no better allocation (Nemhauser and Wolsey 1988); branch and bound (HiGHS) is
+    run on the others where they are at most 500.
 
     Examples
     --------
-    >>> gain, cost = np.array([5.0, 4.0, 3.0]), np.array([[3.0], [2.0], [2.0]])
-    >>> allocate(gain, np.array([0, 0, 1]), cost, np.array([4.0])).tolist()
-    [False, True, True]
+    >>> gain, cost = np.array([[5.0, 4.0], [-np.inf, 3.0]]), csr_array(np.array([[3.0, 2.0]]))
+    >>> found = allocate(gain, np.array([0, 0]), cost, np.array([4.0]))
+    >>> found.choice.tolist(), found.gain, round(found.bound, 6)
+    ([1, 1], 7.0, 7.0)
     """
-    bounded = np.isfinite(limits)
-    use, limits = use[:, bounded], limits[bounded]
-    chosen = np.zeros(len(gain), dtype=bool)
-    able = np.flatnonzero((use <= limits).all(axis=1))
-    if not len(able):
-        return chosen
-    tight = limits > 0  # An able option uses nothing of a limit of zero.
-    use, limits = use[able][:, tight] / limits[tight], np.ones(int(tight.sum()))
-    gain, household = gain[able], np.unique(household[able], return_inverse=True)[1]
-    bound, prices = _prices(gain, household, use)
-    reduced = gain - use @ prices
-    in_hand = _greedy(gain, household, use, reduced)
-    # The first, narrow core brings the allocation in hand so near to the bound that the core without loss is small.
-    for width in (0.05, 1.0):
-        slack = width * (bound - gain[in_hand].sum() * (1 - 1e-9))
-        in_hand = _improve(gain, household, use, reduced, in_hand, slack)
-    chosen[able[in_hand]] = True
-    return chosen
+    prices = find_prices(gain, kind, use, limits)
+    bound, wished = bound_at(gain, kind, use, limits, prices)
+    choice = repair(gain, kind, use, limits, prices, wished)
+    bound, choice = _finish(gain, kind, use, limits, prices, bound, wished, choice)
+    left = limits - use @ counts(kind, choice, (use.shape[1] // gain.shape[1], gain.shape[1]))
+    kept = left >= -1e-9 * np.abs(limits)
+    return Allocation(choice, _total(gain, choice), bound, prices, bool(kept.all()))
 
 
-#: Seconds for branch and bound.
-_TIME_LIMIT = 60.0
-#: Rounds of cutting planes; the bound holds after any number.
-_MAX_CUTS = 200
+#: Options of a core that branch and bound is given, and its nodes.
+_MAX_CORE = 500
+_MAX_NODES = 2_000
 
 
-def _best(reduced: FloatArray, household: NDArray[np.int64]) -> FloatArray:
-    """Return the best reduced gain of each household, at least zero (no option)."""
-    starts = np.flatnonzero(np.diff(household, prepend=-1))
-    return np.maximum(np.maximum.reduceat(reduced, starts), 0.0)
+def _total(gain: FloatArray, choice: IntArray) -> float:
+    given = np.flatnonzero(choice >= 0)
+    return float(gain[given, choice[given]].sum())
 
 
-def _prices(gain: FloatArray, household: NDArray[np.int64], use: FloatArray) -> tuple[float, FloatArray]:
-    """Return an upper bound of the gain and the prices of the limits (each of size one) that give it."""
-    n_limits = use.shape[1]
-    prices, best, best_prices = np.zeros(n_limits), np.inf, np.zeros(n_limits)
-    slopes, heights = [], []
-    for _ in range(_MAX_CUTS):
-        value, slope = _dual(gain, household, use, prices)
-        if value < best:
-            best, best_prices = value, prices
-        slopes.append(np.append(slope, -1.0))
-        heights.append(slope @ prices - value)
-        # A price above the whole gain forbids its limit, so that no price needs to be higher.
-        result = linprog(
-            np.append(np.zeros(n_limits), 1.0),
-            A_ub=np.array(slopes),
-            b_ub=np.array(heights),
-            bounds=[(0, gain.sum())] * n_limits + [(0, None)],
-        )
-        if result.x is None or best - result.x[-1] <= 1e-7 * best:
-            break
-        prices = result.x[:-1]
-    return best, best_prices
+def _finish(
+    gain: FloatArray, kind: IntArray, use: csr_array, limits: FloatArray, prices: FloatArray, bound: float,
+    wished: IntArray, choice: IntArray,
+) -> tuple[float, IntArray]:  # fmt: skip
+    """Return the bound and the allocation after branch and bound over the options that could still be better."""
+    shape = (use.shape[1] // gain.shape[1], gain.shape[1])
+    short = limits - use @ counts(kind, choice, shape) < -1e-9 * np.abs(limits)
+    slack = (bound - _total(gain, choice)) * (1 + 1e-9) + 1e-12
+    if short.any():
+        slack = np.inf
+    elif slack <= 1e-6 * bound:
+        return bound, choice
+    household, package, _ = moves_within(gain, kind, price_table(prices, use, shape), wished, slack)
+    if len(household) > _MAX_CORE:
+        return bound, choice
+    open_ = np.unique(household)
+    household, package = np.append(household, open_), np.append(package, wished[open_])
+    given = package >= 0
+    household, package = household[given], package[given]
+    fixed = wished.copy()
+    fixed[open_] = -1
+    room = limits - use @ counts(kind, fixed, shape)
+    best, found = _branch_and_bound(
+        gain[household, package], household, csc_array(use)[:, kind[household] * shape[1] + package], room, limits
+    )
+    if found is None:
+        return bound, choice
+    improved = fixed
+    improved[household[found]] = package[found]
+    if short.any() or _total(gain, improved) > _total(gain, choice):
+        choice = improved
+    return min(bound, max(best + _total(gain, fixed), _total(gain, choice))), choice
 
 
-def _dual(
-    gain: FloatArray, household: NDArray[np.int64], use: FloatArray, prices: FloatArray
-) -> tuple[float, FloatArray]:
-    """Return the Lagrangian dual at some prices and its slope."""
-    reduced = gain - use @ prices
-    best = _best(reduced, household)
-    taken = np.flatnonzero((reduced == best[household]) & (reduced > 0))
-    first = taken[np.unique(household[taken], return_index=True)[1]]
-    return float(prices.sum() + best.sum()), 1.0 - use[first].sum(axis=0)
-
-
-def _greedy(gain: FloatArray, household: NDArray[np.int64], use: FloatArray, reduced: FloatArray) -> BoolArray:
-    """Return an allocation that keeps the limits: options by reduced gain, each if it still fits."""
-    chosen, served = np.zeros(len(gain), dtype=bool), np.zeros(household[-1] + 1, dtype=bool)
-    left = np.ones(use.shape[1])
-    for option in np.lexsort((-gain, -reduced)):
-        if not served[household[option]] and (use[option] <= left).all():
-            chosen[option] = served[household[option]] = True
-            left = left - use[option]
-    return chosen
-
-
-def _improve(
-    gain: FloatArray,
-    household: NDArray[np.int64],
-    use: FloatArray,
-    reduced: FloatArray,
-    in_hand: BoolArray,
-    slack: float,
-) -> BoolArray:
-    """Return the best allocation of the options that lose less than ``slack`` against their household's best."""
-    best = _best(reduced, household)
-    core = (best[household] - reduced < slack) | in_hand
-    alone = (np.bincount(household[core], minlength=len(best)) == 1)[household]
-    # Where the one option left is better than nothing by more than the slack there is no question.
-    chosen = core & alone & (best[household] >= slack) & in_hand
-    open_ = np.flatnonzero(core & ~chosen)
-    room = 1.0 - use[chosen].sum(axis=0)
-    chosen[open_[_solve(gain[open_], household[open_], use[open_], room)]] = True
-    return chosen
-
-
-def _solve(gain: FloatArray, household: NDArray[np.int64], use: FloatArray, room: FloatArray) -> NDArray[np.int64]:
-    """Return the positions of the best options by branch and bound."""
-    n_options, rows = len(gain), np.unique(household, return_inverse=True)[1]
-    if not n_options:
-        return np.empty(0, dtype=np.int64)
-    one_each = csr_array((np.ones(n_options), (rows, np.arange(n_options))))
-    allowed = room
-    while True:
+def _branch_and_bound(
+    gain: FloatArray, household: IntArray, use: csc_array, room: FloatArray, limits: FloatArray
+) -> tuple[float, IntArray | None]:
+    """Return a bound, and the positions of the best options (None if none keep the limits)."""
+    rows = np.unique(household, return_inverse=True)[1]
+    if not len(gain):
+        return np.inf, None
+    one_each = csr_array((np.ones(len(gain)), (rows, np.arange(len(gain)))))
+    size = np.abs(limits)
+    scaled = csr_array(use.multiply(1.0 / size[:, None]))
+    allowed = room / size
+    for _ in range(20):
         result = milp(
             -gain,
             constraints=[
                 LinearConstraint(one_each, ub=1),
-                *([LinearConstraint(csr_array(use.T), ub=allowed)] if len(room) else []),
+                *([LinearConstraint(scaled, ub=allowed)] if len(room) else []),
             ],
-            integrality=np.ones(n_options, dtype=np.int64),
+            integrality=np.ones(len(gain), dtype=np.int64),
             bounds=Bounds(0, 1),
-            options={"mip_rel_gap": 1e-6, "time_limit": _TIME_LIMIT},
+            options={"mip_rel_gap": 1e-7, "node_limit": _MAX_NODES},
         )
-        chosen = np.flatnonzero(np.asarray(result.x) > 0.5)
-        over = use[chosen].sum(axis=0) - room
+        if result.x is None:
+            return np.inf, None
+        chosen = np.flatnonzero(result.x > 0.5)
+        over = scaled[:, chosen].sum(axis=1) - room / size
         # HiGHS keeps a limit to a millionth; money is kept to the cent.
-        if (over <= 1e-12).all():
-            break
-        allowed = allowed - np.maximum(over, 0)
-    if result.status != 0:
-        text = (
-            f"the plan is proved to be within {result.mip_gap:.1%} of the best, not closer, after {_TIME_LIMIT:.0f} s"
-        )
-        warnings.warn(text, stacklevel=5)
-    return chosen
+        if (over <= 1e-10).all():
+            return -float(result.mip_dual_bound), chosen
+        allowed = allowed - np.maximum(over, 0) * (1 + 1e-9)
+    return np.inf, None

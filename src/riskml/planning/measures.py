@@ -6,14 +6,15 @@ filled in by this library, and an effect without a source is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from riskml.causes import CAUSES
 from riskml.findings import DataRefused, Finding
+from riskml.planning.cells import as_numbers, as_text, finding, read_cells, wrong_cells, wrong_columns, wrong_numbers
 from riskml.planning.eligibility import condition
 
 #: Columns of a table of measures and what they hold.
@@ -24,15 +25,23 @@ MEASURE_COLUMNS = {
     "causes": "causes it fits, joined by ';'",
     "cost": "currency per household for the period planned; empty: not known, not planned with",
     "capacity": "households it can reach in the period; empty: no limit",
+    "capacity_by_area": "households it can reach in areas, as '5223=40; 522301=15' (code=number); others: no limit",
+    "months": "months it lasts once given; empty: once, or not known",
+    "source": "name of the budget that pays for it; empty: any",
     "eligibility": "condition over the columns of the watchlist, as 'risk >= 0.1'; empty: everybody",
-    "effect": "share (0 to 1) of the points of its causes that it takes away; empty: not known, not planned with",
+    "effect": "share (0 to 1) that it takes away; empty: not known, not planned with",
+    "effect_kind": "of what: share_of_points of its causes (also if empty), or share_of_risk as an evaluation gives",
     "effect_lower": "lower end of an interval of the effect; may be empty",
     "effect_upper": "upper end of an interval of the effect; may be empty",
     "effect_source": "where the effect comes from: a study, an evaluation, an assumption that says so",
+    "effect_source_kind": "trial, literature, estimate (from the office's own history) or assumption; may be empty",
     "excludes": "measures the same household cannot also get, joined by ';'",
 }
 _REQUIRED = ["measure", "causes", "cost", "effect", "effect_source"]
-_NUMBERS = ["cost", "capacity", "effect", "effect_lower", "effect_upper"]
+_NUMBERS = ["cost", "capacity", "months", "effect", "effect_lower", "effect_upper"]
+#: Words that columns may hold; empty is the first of ``effect_kind``, and not said of ``effect_source_kind``.
+EFFECT_KINDS = ("share_of_points", "share_of_risk")
+EFFECT_SOURCE_KINDS = ("trial", "literature", "estimate", "assumption")
 
 
 def read_measures(path: str | Path) -> pd.DataFrame:
@@ -67,15 +76,7 @@ def read_measures(path: str | Path) -> pd.DataFrame:
     1  social_assistance                         illness;income   NaN
     >>> folder.cleanup()
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataRefused([_finding("no_file", "", 1, str(path), "there is no such file", "没有这个文件")])
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=_encoding(path.read_bytes()))
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        en, zh = f"is not a readable CSV file ({error})", f"不是可读取的CSV文件（{error}）"
-        raise DataRefused([_finding("unreadable", "", 1, str(path), en, zh)]) from error
-    return check_measures(frame)
+    return check_measures(read_cells(path, "measures"))
 
 
 def write_measures_template(path: str | Path) -> None:
@@ -108,8 +109,9 @@ def example_measures() -> pd.DataFrame:
     for measure, cost, capacity, effect, lower, upper, excludes in _ASSUMED:
         _, label_en, label_zh, causes = official[measure]
         source = "assumption for the demonstration"
-        cells = (measure, label_en, label_zh, causes, cost, capacity, "", effect, lower, upper, source, excludes)
-        rows.append(dict(zip(MEASURE_COLUMNS, cells, strict=True)))
+        numbers = {"cost": cost, "capacity": capacity, "effect": effect, "effect_lower": lower, "effect_upper": upper}
+        row = {"measure": measure, "label_en": label_en, "label_zh": label_zh, "causes": causes, **numbers}
+        rows.append(row | {"effect_source": source, "effect_source_kind": "assumption", "excludes": excludes})
     return check_measures(pd.DataFrame(rows))
 
 
@@ -133,12 +135,13 @@ def check_measures(measures: pd.DataFrame, *, for_planning: bool = False) -> pd.
     DataRefused
         If a column is missing or unknown, or a cell is not what its column holds.
     """
-    findings = list(_column_findings(measures))
+    findings = list(wrong_columns(measures, "measures", _REQUIRED, list(MEASURE_COLUMNS)))
+    if not len(measures):
+        findings.append(finding("measures", "empty_table", "", 0, "-", "the table has no measure", "表中没有任何措施"))
     if findings:
         raise DataRefused(findings)
-    typed = measures.reindex(columns=list(MEASURE_COLUMNS)).reset_index(drop=True)
-    text = typed.astype(object).where(typed.notna(), "").astype(str).apply(lambda column: column.str.strip())
-    numbers = text[_NUMBERS].apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    text = as_text(measures, list(MEASURE_COLUMNS))
+    numbers = as_numbers(text, _NUMBERS)
     findings = [*_text_findings(text), *_number_findings(text, numbers)]
     if for_planning:
         findings += _unknown_findings(text, numbers)
@@ -166,6 +169,38 @@ def split_list(text: str) -> list[str]:
     ['illness', 'income']
     """
     return [entry.strip() for entry in text.split(";") if entry.strip()]
+
+
+def split_areas(text: str) -> dict[str, float]:
+    """Return the numbers by area of a cell such as ``5223=40; 522301=15``.
+
+    Parameters
+    ----------
+    text : str
+        The cell.
+
+    Returns
+    -------
+    dict of str to float
+        By code of the area.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not a code, ``=`` and a number of zero or more, or an area stands there twice.
+
+    Examples
+    --------
+    >>> split_areas("5223=40; 522301=15")
+    {'5223': 40.0, '522301': 15.0}
+    """
+    found: dict[str, float] = {}
+    for entry in split_list(text):
+        area, sign, number = (part.strip() for part in entry.partition("="))
+        if not area or not sign or not re.fullmatch(r"\d+(\.\d+)?", number) or area in found:
+            raise ValueError(entry)
+        found[area] = float(number)
+    return found
 
 
 _OFFICIAL = (
@@ -211,43 +246,6 @@ _ASSUMED = (
 )
 
 
-def _encoding(content: bytes) -> str:
-    try:
-        content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return "gb18030"
-    return "utf-8-sig"
-
-
-def _finding(rule: str, column: str, count: int, first: str, en: str, zh: str) -> Finding:
-    """Return a finding; ``en`` and ``zh`` continue a sentence that begins with where."""
-    where = f"measures.{column}" if column else "measures"
-    return Finding(
-        rule,
-        "measures",
-        column,
-        count,
-        first,
-        f"{where} ({count}, first: {first}): {en}.",
-        f"{where}（{count}处，首例：{first}）：{zh}。",
-    )
-
-
-def _column_findings(measures: pd.DataFrame) -> Iterator[Finding]:
-    missing = [name for name in _REQUIRED if name not in measures]
-    unknown = [str(name) for name in measures if name not in MEASURE_COLUMNS]
-    known = ", ".join(MEASURE_COLUMNS)
-    if missing:
-        yield _finding(
-            "missing_column", missing[0], len(missing), ", ".join(missing), "add the column", "缺少该列，请补充"
-        )
-    if unknown:
-        en, zh = f"unknown column; the columns are {known}", f"未知的列；可用的列为{known}"
-        yield _finding("unknown_column", unknown[0], len(unknown), ", ".join(unknown), en, zh)
-    if not len(measures):
-        yield _finding("empty_table", "", 0, "-", "the table has no measure", "表中没有任何措施")
-
-
 def _text_findings(text: pd.DataFrame) -> Iterator[Finding]:
     names = text["measure"]
     yield from _cells(text, "measure", names == "", "no_name", "every measure needs a name", "每项措施都要有名称")
@@ -267,15 +265,23 @@ def _text_findings(text: pd.DataFrame) -> Iterator[Finding]:
             condition(cell)
         except ValueError as error:
             en, zh = f"is not a condition ({error})", f"不是可读取的条件（{error}）"
-            yield _finding("eligibility", "eligibility", 1, repr(cell), en, zh)
+            yield finding("measures", "eligibility", "eligibility", 1, repr(cell), en, zh)
+    for cell in text["capacity_by_area"]:
+        try:
+            split_areas(cell)
+        except ValueError as error:
+            en, zh = "expected areas once each, as '5223=40; 522301=15'", "应为“5223=40; 522301=15”，每个地区一次"
+            yield finding("measures", "capacity_by_area", "capacity_by_area", 1, repr(str(error)), en, zh)
+    for name, words in (("effect_kind", EFFECT_KINDS), ("effect_source_kind", EFFECT_SOURCE_KINDS)):
+        en, zh = f"expected one of {', '.join(words)}, or nothing", f"应为{'、'.join(words)}之一，或留空"
+        yield from _cells(text, name, ~text[name].isin(["", *words]), "unknown_word", en, zh)
 
 
 def _number_findings(text: pd.DataFrame, numbers: pd.DataFrame) -> Iterator[Finding]:
-    for name in _NUMBERS:
-        wrong = (text[name] != "") & ~np.isfinite(numbers[name])
-        yield from _cells(text, name, wrong, "not_a_number", "expected a number or nothing", "应为数字或留空")
+    yield from wrong_numbers("measures", text, numbers)
     for name in ("cost", "capacity"):
         yield from _cells(text, name, numbers[name] < 0, "negative", "expected zero or more", "不得为负数")
+    yield from _cells(text, "months", numbers["months"] <= 0, "not_positive", "expected more than zero", "应大于零")
     for name in ("effect", "effect_lower", "effect_upper"):
         beyond = (numbers[name] < 0) | (numbers[name] > 1)
         en, zh = "expected a share from 0 to 1", "应为0到1之间的比例"
@@ -296,8 +302,4 @@ def _unknown_findings(text: pd.DataFrame, numbers: pd.DataFrame) -> Iterator[Fin
 
 
 def _cells(text: pd.DataFrame, column: str, wrong: pd.Series, rule: str, en: str, zh: str) -> Iterator[Finding]:
-    wrong = wrong.astype(bool)
-    if wrong.any():
-        row = text[wrong].iloc[0]
-        first = f"measure {row['measure']!r}" + ("" if column == "measure" else f", {row[column]!r}")
-        yield _finding(rule, column, int(wrong.sum()), first, en, zh)
+    return wrong_cells("measures", text, column, wrong, rule, en, zh)

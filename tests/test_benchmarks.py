@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cases
 import numpy as np
+import outlook
 import pandas as pd
 import pytest
 import rivals
@@ -291,3 +292,56 @@ def test_malawi_is_measured_by_the_same_functions(real_data, tmp_path):
     page = skill_page.page([one], n_draws=N_DRAWS, left_out={"EBM": "interpret-core is not installed"})
     assert "Left out: EBM (interpret-core is not installed)." in page
     assert list(table_after(page, f"### {name}")["model"]) == ["riskml", *chosen]
+
+
+# --- outlooks of areas ------------------------------------------------------------------------------------------------
+
+
+def _world(seed: int, first: str) -> pd.DataFrame:
+    """Return predictions of three dates on which all of the two counties fall together, or stay together."""
+    rng = np.random.default_rng(seed)
+    days = [pd.Timestamp(first) + pd.DateOffset(months=12 * k) for k in range(3)]
+    codes = [f"99012{c}10{t}201" for c in (1, 2) for t in (0, 1)]
+    rows = pd.MultiIndex.from_product([days, np.repeat(codes, 40)], names=["as_of_date", "area_id"]).to_frame(
+        index=False
+    )
+    risk = rows["as_of_date"].map(dict(zip(days, (0.12, 0.02, 0.2), strict=True)))
+    return rows.assign(risk=0.08, returned=(rng.random(len(rows)) < risk).astype(float))
+
+
+def test_outlooks_of_worlds_are_kept_and_judged_by_what_came(tmp_path, monkeypatch):
+    worlds = {"quiet-1": "2022-07-01", "disaster-1": "2022-07-01", "disaster-2": "2022-07-01", "eph": "2018-07-01"}
+    made = {
+        name: outlook.measured(tmp_path, name, lambda first=first, seed=seed: _world(seed, first))
+        for seed, (name, first) in enumerate(worlds.items())
+    }
+
+    def never() -> pd.DataFrame:
+        raise AssertionError("computed again")
+
+    for name, table in made.items():
+        pd.testing.assert_frame_equal(outlook.measured(tmp_path, name, never), table)
+    page = outlook.page(made)
+    for before, names, of_strike in (
+        ("3 simulated counties", ("quiet-1", "disaster-1", "disaster-2"), False),
+        ("The same on the 2", ("disaster-1", "disaster-2"), True),
+        ("Argentina's EPH", ("eph",), None),
+    ):
+        told = table_after(page, before).set_index(["areas", "way"])
+        rows = pd.concat([made[name] for name in names])
+        if of_strike is not None:
+            struck = rows["world"].str.startswith("disaster") & (rows["as_of_date"] == pd.Timestamp("2024-07-01"))
+            rows = rows[struck == of_strike]
+        for (level, way), own in rows.groupby(["level", "way"]):
+            held = ((own["lower_80"] <= own["returned"]) & (own["returned"] <= own["upper_80"])).mean()
+            assert told.loc[(level, way), "80 % held"].startswith(f"{held:.0%} (")
+            assert told.loc[(level, way), "area-dates"] == f"{len(own):,}"
+    assert len(table_after(page, "Alarms in the EPH")) == 2 * len(outlook.ALARMS_AT) * 3
+
+
+def test_a_small_county_is_asked_on_dates_after_what_its_models_learned(monkeypatch):
+    monkeypatch.setattr(outlook, "N_MONTHS", 36)
+    predictions = outlook.worlds(n_households=900, seeds=[1])["disaster-1"]()
+    assert predictions["as_of_date"].min() >= pd.Timestamp("2022-07-01")
+    assert predictions["risk"].between(0, 1, inclusive="neither").all()
+    assert 0 < predictions["returned"].mean() < 0.3

@@ -326,6 +326,48 @@ def _score(parser: argparse.ArgumentParser) -> None:
     _table_out(parser)
 
 
+def _outlook(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "data",
+        type=_input,
+        metavar="DATA",
+        help="folder of monitoring tables (with --model and --as-of), or everybody scored, as `riskml score` wrote "
+        "them (with --backtest)",
+    )
+    _model(parser, required=False)
+    parser.add_argument("--as-of", type=_date, metavar="DATE", help="the day the question is asked")
+    parser.add_argument(
+        "--exceeds",
+        type=_open_share,
+        default=0.05,
+        metavar="SHARE",
+        help="share of an area's households whose return is feared (default 0.05)",
+    )
+    parser.add_argument(
+        "--alarm-at",
+        type=_open_share,
+        default=0.5,
+        metavar="PROBABILITY",
+        help="raise the alarm where more than that share returns with this probability (default 0.5)",
+    )
+    parser.add_argument(
+        "--levels",
+        type=_levels,
+        metavar="NAME:N,...",
+        help="levels of areas, largest first, and how many characters of the code name them, as county:6,village:12 "
+        "(default: those of the official codes)",
+    )
+    parser.add_argument(
+        "--backtest",
+        type=_table_name,
+        metavar="FILE",
+        help="predictions of earlier dates: read if the file is there, else made (a model a year) and written to it",
+    )
+    _every_months(parser)
+    _table_out(parser)
+    _seed(parser)
+
+
 def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("watchlist", type=_table, metavar="WATCHLIST", help="what `riskml score` wrote")
     parser.add_argument("--measures", type=_input, required=True, metavar="CSV", help="the measures on offer")
@@ -343,6 +385,7 @@ def _report(parser: argparse.ArgumentParser) -> None:
         "say how sure it is and where to go and look",
     )
     parser.add_argument("--plan", type=_table, metavar="FILE", help="what `riskml plan` wrote")
+    parser.add_argument("--outlook", type=_table, metavar="FILE", help="what `riskml outlook` wrote, for whole areas")
     _model(parser, required=False)
     parser.add_argument("--data", type=_input, metavar="DATA", help="the tables, for the records behind the reasons")
     parser.add_argument(
@@ -467,6 +510,13 @@ def _below_one(text: str) -> float:
     return share
 
 
+def _open_share(text: str) -> float:
+    share = _share(text)
+    if share == 1:
+        _refuse("1 is reached by nothing; give a number below 1", "没有什么能达到1，请给出小于1的数")
+    return share
+
+
 def _names(text: str) -> list[str]:
     names = text.split(",")
     if "" in names or len(set(names)) < len(names):
@@ -475,6 +525,19 @@ def _names(text: str) -> list[str]:
             f"“{text}”不是列名清单，请写成 area_id:4,head_female",
         )
     return names
+
+
+def _levels(text: str) -> dict[str, int]:
+    levels: dict[str, int] = {}
+    for part in text.split(","):
+        name, colon, length = part.partition(":")
+        if not name or not colon or name in levels or not re.fullmatch(r"[1-9]\d?", length):
+            _refuse(
+                f"'{text}' is not a list of levels; write it as county:6,township:9,village:12",
+                f"“{text}”不是地区层级，请写成 county:6,township:9,village:12",
+            )
+        levels[name] = int(length)
+    return levels
 
 
 def _input(text: str) -> Path:
@@ -521,6 +584,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         _recalibrate,
     ),
     "score": ("write the watchlist of a date", _score),
+    "outlook": ("say how many households of each area may return, and where to raise the alarm", _outlook),
     "plan": ("assign measures to a watchlist under a budget", _plan),
     "report": ("write a watchlist as one HTML file to read and print", _report),
     "changes": ("say what is new since the previous watchlist, and why", _changes),

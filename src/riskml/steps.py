@@ -126,9 +126,11 @@ def write_html(
     figures: pd.DataFrame | None,
     missed: pd.DataFrame | None = None,
     look: pd.DataFrame | None = None,
+    outlook: pd.DataFrame | None = None,
 ) -> None:
     """Write the report in the language of the messages, whole or not at all."""
     given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures, "look": look}
+    given["outlook"] = outlook
     if missed is not None:
         given["missed"] = missed[f"sentence_{language()}"].tolist()
     with replacing(path) as temporary:

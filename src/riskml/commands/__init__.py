@@ -8,6 +8,7 @@ from collections.abc import Callable
 from riskml.commands.demo import demo
 from riskml.commands.lists import changes, report, score
 from riskml.commands.models import evaluate, recalibrated, train
+from riskml.commands.outlook import outlook
 from riskml.commands.plans import plan
 from riskml.commands.tables import check, convert, import_, simulate
 from riskml.steps import Answer, Tell
@@ -22,6 +23,7 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "evaluate": evaluate,
     "recalibrate": recalibrated,
     "score": score,
+    "outlook": outlook,
     "plan": plan,
     "report": report,
     "changes": changes,

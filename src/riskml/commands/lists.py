@@ -16,6 +16,7 @@ from riskml.features.panel import feature_table
 from riskml.files import read_table, replacing, write_table
 from riskml.findings import in_words, language
 from riskml.model.store import check_fits, load_model
+from riskml.outlook.areas import OUTLOOK_COLUMNS
 from riskml.output.certainty import go_and_look
 from riskml.output.letter import write_letter
 from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
@@ -94,6 +95,8 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     if arguments.groups is not None:
         missed = read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
     given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
+    if arguments.outlook is not None:
+        given["outlook"] = read_table(arguments.outlook, required=OUTLOOK_COLUMNS)
     write_html(arguments.out, listed, **given, missed=missed, look=look)
     return Answer({"out": str(arguments.out), **sureness}, str(arguments.out) + said)
 

@@ -89,7 +89,7 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
 def evaluate(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Put a model and simple rivals in one table, on dates after all the model learned from."""
     data, model = read(arguments.data, tell), load_model(arguments.model)
-    outcome = _outcome_of(model)
+    outcome = outcome_of(model)
     known = _learned_until(model) + pd.DateOffset(months=outcome["horizon_months"])
     if pd.Timestamp(arguments.test_from) < known:
         raise ValueError(
@@ -166,7 +166,7 @@ def recalibrated(arguments: argparse.Namespace, tell: Tell) -> Answer:
         new = shift_base_rate(model, features_on(data, model, arguments.until))
     else:
         tell(in_words("computing features and outcomes", "正在计算特征和结果"))
-        outcome = _outcome_of(model)
+        outcome = outcome_of(model)
         dates = _newer_dates(data, model, arguments, outcome["horizon_months"])
         X, y = training_set(data, dates, **outcome)
         check_fits(model, X)
@@ -234,7 +234,7 @@ def _with_refits(
     return with_refits(model, X, y, n_refits=n, sample_weight=weight, random_state=arguments.seed)
 
 
-def _outcome_of(model: RiskClassifier) -> dict[str, Any]:
+def outcome_of(model: RiskClassifier) -> dict[str, Any]:
     """Return what the labels of a model mean."""
     learned = {"rule": "at_horizon", "net_of_assistance": False, **model.fit_summary_}
     outcome = {name: learned[name] for name in ("horizon_months", "rule", "net_of_assistance")}

@@ -13,6 +13,7 @@ from jinja2 import Environment
 import riskml
 from riskml.causes import CAUSES, cause_label, cause_topic
 from riskml.explanation.wording import dated, format_frequency, format_points, format_risk, format_value
+from riskml.output.outlook_section import outlook_section
 from riskml.output.pages import Language, column_name, environment, iso_day
 from riskml.output.report_text import FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
 from riskml.output.watchlists import POINTS, Card, cards
@@ -40,6 +41,7 @@ def write_report(
     changes: pd.DataFrame | None = None,
     missed: Sequence[str] = (),
     look: pd.DataFrame | None = None,
+    outlook: pd.DataFrame | None = None,
     language: Language = "en",
     n_cards: int = 20,
 ) -> None:
@@ -69,6 +71,8 @@ def write_report(
         Sentences in the report's language as :func:`riskml.who_is_missed` gives them.
     look : DataFrame, optional
         As :func:`riskml.go_and_look` gives, for everybody scored: who is near the end of the list.
+    outlook : DataFrame, optional
+        As :func:`riskml.area_outlook` gives, for everybody scored: how many of each area may return.
     language : {"en", "zh"}, default "en"
         Language of the report.
     n_cards : int, default 20
@@ -103,6 +107,7 @@ def write_report(
             cards=[_card(one, language) for one in cards(watchlist, plan=plan, evidence=evidence, n_cards=n_cards)],
             n_listed=len(watchlist),
             look=None if look is None else _look(look),
+            outlook=None if outlook is None else outlook_section(outlook, language),
             figures=None if figures is None else _figure_rows(figures, language),
             missed=list(missed),
             facts=_facts(card or {}),

@@ -53,6 +53,25 @@ TEXT: dict[str, tuple[str, str]] = {
         "上门走访才能判断。未列入本页的住户，其风险区间全部低于该值，但这也只是依据记录，并非定论。",
     ),
     "look_more": ("{} more follow in the table of everybody scored.", "其余{}户见全部住户的评分表。"),
+    "outlook": ("Could whole areas fall back?", "会不会出现规模性返贫？"),
+    "outlook_note": (
+        "How many households at risk may return, area by area. Households of an area fall together, so that the number "
+        "spreads wider around the expected one than single risks say; how wide was learned from earlier dates. An "
+        "alarm is a reason to go and look, not a finding.",
+        "各地区监测范围内的住户可能有多少户返贫。同一地区的住户往往同时受影响，实际户数的波动大于逐户风险的简单相加；"
+        "波动幅度由以往日期的检验得出。预警只是上门核实的理由，不是结论。",
+    ),
+    "outlook_whole": (
+        "Of {} households {} are expected to return; with 95% between {} and {}. The probability that more than {}% "
+        "return is {}.",
+        "共{}户，预计返贫{}户，95%区间{}至{}户；返贫户超过{}%的概率为{}。",
+    ),
+    "outlook_none": ("No area is alarmed.", "没有地区达到预警标准。"),
+    "outlook_more": ("{} more alarms follow in the table of the outlook.", "其余{}条预警见展望数据表。"),
+    "outlook_expected": ("Expected", "预计返贫"),
+    "outlook_share": ("Share", "占比"),
+    "outlook_interval": ("{}% interval", "{}%区间"),
+    "outlook_probability": ("Probability of more than {}%", "超过{}%的概率"),
     "plan": ("What is proposed, and what the budget leaves out", "拟帮扶安排与未安排原因"),
     "plan_note": (
         "Returns averted are computed from the effect assumed for each measure, whose source stands beside it. They "

@@ -60,6 +60,8 @@ _HOME = {
     "lead_time_summary": "skill.lead_time",
     "calibration_table": "skill.metrics",
     "evaluate": "skill.metrics",
+    "estimate_effects": "effects.estimate",
+    "policy_value": "effects.policy",
     "match_assistance": "planning.assist",
     "read_measures": "planning.measures",
     "who_is_missed": "output.missed",

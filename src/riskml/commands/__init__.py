@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from riskml.commands.demo import demo
+from riskml.commands.effects import effects
 from riskml.commands.lists import changes, report, score
 from riskml.commands.models import evaluate, recalibrated, train
 from riskml.commands.plans import plan
@@ -22,6 +23,7 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "evaluate": evaluate,
     "recalibrate": recalibrated,
     "score": score,
+    "effects": effects,
     "plan": plan,
     "report": report,
     "changes": changes,

@@ -70,6 +70,8 @@ _HOME = {
     "alarms": "outlook.alarms",
     "alarm_table": "outlook.alarms",
     "tile_map": "output.maps",
+    "estimate_effects": "effects.estimate",
+    "policy_value": "effects.policy",
     "match_assistance": "planning.assist",
     "read_measures": "planning.measures",
     "who_is_missed": "output.missed",

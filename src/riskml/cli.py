@@ -368,6 +368,37 @@ def _outlook(parser: argparse.ArgumentParser) -> None:
     _seed(parser)
 
 
+def _effects(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+    parser.add_argument("--measures", type=_input, metavar="CSV", help="the measures to ask about (default: all given)")
+    parser.add_argument("--horizon-months", type=_whole, default=12, metavar="N", help="months ahead (default 12)")
+    parser.add_argument(
+        "--window-months",
+        type=_whole,
+        default=1,
+        metavar="N",
+        help="months from each date on in which a start counts (default 1; longer windows let in more hidden reasons)",
+    )
+    parser.add_argument(
+        "--outcome", choices=("welfare", "status", "deprivation"), default="welfare", help="what decides"
+    )
+    parser.add_argument(
+        "--rule", choices=("at_horizon", "any"), default="at_horizon", help="when it counts as a return"
+    )
+    parser.add_argument(
+        "--every-months", type=_whole, default=1, metavar="N", help="months between as-of dates (default 1)"
+    )
+    parser.add_argument(
+        "--groups",
+        type=_names,
+        default=[],
+        metavar="COLUMN,...",
+        help="also state effects by these columns of the feature table or the cohort, as in `riskml evaluate --groups`",
+    )
+    _table_out(parser)
+    _seed(parser)
+
+
 def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("watchlist", type=_table, metavar="WATCHLIST", help="what `riskml score` wrote")
     parser.add_argument("--measures", type=_input, required=True, metavar="CSV", help="the measures on offer")
@@ -584,8 +615,9 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         _recalibrate,
     ),
     "score": ("write the watchlist of a date", _score),
-    "outlook": ("say how many households of each area may return, and where to raise the alarm", _outlook),
+    "effects": ("say what past help did about return, with its doubts, or why that cannot be told", _effects),
     "plan": ("assign measures to a watchlist under a budget", _plan),
+    "outlook": ("say how many households of each area may return, and where to raise the alarm", _outlook),
     "report": ("write a watchlist as one HTML file to read and print", _report),
     "changes": ("say what is new since the previous watchlist, and why", _changes),
 }

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from riskml.commands.demo import demo
+from riskml.commands.effects import effects
 from riskml.commands.lists import changes, report, score
 from riskml.commands.models import evaluate, recalibrated, train
 from riskml.commands.outlook import outlook
@@ -24,6 +25,7 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "recalibrate": recalibrated,
     "score": score,
     "outlook": outlook,
+    "effects": effects,
     "plan": plan,
     "report": report,
     "changes": changes,

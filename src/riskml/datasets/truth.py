@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.causes import CAUSES
-from riskml.datasets.law import BURN_IN, HAZARDS, MEASURES, Lanes, Rules, district_noise, draw_noise
+from riskml.datasets.law import BURN_IN, HAZARDS, MEASURES, SHARED, Lanes, Rules, district_noise, draw_noise
 from riskml.datasets.month import walk
 
 Rule = Literal["at_horizon", "any"]
@@ -249,6 +249,72 @@ class Truth:
                 out[:, rows] = _below(welfare, rule).reshape(len(measures), -1)
         return pd.DataFrame(out.T, index=index, columns=list(measures))
 
+    def returned_if(
+        self,
+        index: pd.MultiIndex,
+        decided: pd.DataFrame,
+        *,
+        window_months: int = 1,
+        horizon_months: int = 12,
+        rule: Rule = "at_horizon",
+        n_draws: int = 0,
+    ) -> pd.Series:
+        """Return the outcome had the officers decided otherwise about measures that start from the as-of date on.
+
+        The month before the date, in which what starts on it is decided, and all to the horizon are lived again with
+        the same random numbers. A measure that is to start does so on the as-of date if the household has the need it
+        answers and it is not running, for the term that officers would have chosen; one that is not to start does not
+        within ``window_months``. Afterwards officers help as they do, in this world as in any other.
+
+        One life says little of an effect: two households with the same chances differ by luck. With ``n_draws`` the
+        luck of the household from the as-of date on is drawn so often anew (that of its area stays what it was), the
+        same for every decision about the same index, and the answer is the share of lives that end in a return.
+
+        Parameters
+        ----------
+        index : MultiIndex
+            ``(household_id, as_of_date)``.
+        decided : DataFrame, shape (n_rows, n_measures)
+            Rows as ``index``, columns names of :data:`riskml.datasets.law.MEASURES`: 1 starts on the as-of date, 0
+            does not start in the window, NaN: as the officers decided.
+        window_months : int, default 1
+            Months from the as-of date on in which a measure decided against does not start.
+        horizon_months : int, default 12
+            Months from the date to the outcome.
+        rule : {"at_horizon", "any"}, default "at_horizon"
+            What counts as a return.
+        n_draws : int, default 0
+            Lives a household with luck drawn anew; 0: its own.
+
+        Returns
+        -------
+        Series of float64
+            1 would have returned, 0 not (or the share of lives with a return), NaN where the horizon reaches beyond
+            the simulated months.
+
+        Raises
+        ------
+        ValueError
+            If a measure is unknown, the rows differ, or a date is not the first day of a recorded month.
+        """
+        names = [str(name) for name in decided]
+        unknown = sorted(set(names) - set(MEASURES))
+        if unknown:
+            raise ValueError(f"unknown measures {unknown}; the simulator knows {', '.join(MEASURES)}")
+        if len(decided) != len(index):
+            raise ValueError(f"decided has {len(decided)} rows but index has {len(index)}")
+        places = [list(MEASURES).index(name) for name in names]
+        out = np.full(len(index), np.nan)
+        for rows, lanes, position in self._groups(index):
+            if position + horizon_months > len(self.monthly_welfare):
+                continue
+            copies = max(n_draws, 1)
+            wanted = np.repeat(decided.to_numpy(dtype=np.float64)[rows].T, copies, axis=1)
+            noise = self._decided(np.repeat(lanes, copies), position, places, wanted, window_months, n_draws > 0)
+            welfare = self._live(np.repeat(lanes, copies), position - 1, position + horizon_months, noise)
+            out[rows] = _below(welfare[1:], rule).reshape(-1, copies).mean(axis=1)
+        return pd.Series(out, index=index, name="returned")
+
     def _futures(
         self, lanes: NDArray[np.int64], position: int, n_months: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
@@ -270,6 +336,32 @@ class Truth:
             return _taken(district_noise(self.seed, month, self.traits, self.rules), lanes)
 
         return self._live(lanes, start, stop, noise, without=without, given=given)
+
+    def _decided(
+        self,
+        lanes: NDArray[np.int64],
+        position: int,
+        places: list[int],
+        wanted: NDArray[np.float64],
+        window_months: int,
+        new_luck: bool,
+    ) -> Callable[[int], Lanes]:
+        """Random numbers of the district, or new ones beside its areas', in which decisions are as wanted."""
+        first, rng = position - 1 - BURN_IN, np.random.default_rng([self.seed, 2, position])
+
+        def noise(month: int) -> Lanes:
+            drawn = _taken(district_noise(self.seed, month, self.traits, self.rules), lanes)
+            if new_luck and month > first:
+                drawn = draw_noise(rng, len(lanes)) | {name: drawn[name] for name in SHARED}
+            give = drawn["give"]
+            # Below any chance: it starts where there is a need. Above any: it does not.
+            if month == first:
+                give[places] = np.where(wanted == 1, -1, give[places])
+            if first <= month < first + window_months:
+                give[places] = np.where(wanted == 0, 2, give[places])
+            return drawn
+
+        return noise
 
     def _live(
         self,

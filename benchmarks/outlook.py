@@ -24,7 +24,9 @@ from riskml.outlook.backtests import backtest_outlooks, backtest_predictions
 
 HORIZON = 12
 OUTCOME = {"horizon_months": HORIZON, "rule": "at_horizon", "net_of_assistance": False, "outcome": "welfare"}
-N_HOUSEHOLDS, N_MONTHS, EVERY_MONTHS, SEEDS = 2000, 60, 6, range(1, 11)
+N_HOUSEHOLDS, N_MONTHS, SEEDS = 1000, 60, range(1, 11)
+#: Months between the dates asked, and between the models.
+EVERY_MONTHS, REFIT_MONTHS = 6, 18
 #: The strike of the scenario "disaster" is in this month; outlooks of the year before could not know of it.
 STRIKE = 2 * N_MONTHS // 3
 EXCEEDS, EPH_EXCEEDS, ALARMS_AT = 0.05, 0.15, (0.2, 0.5, 0.8)
@@ -59,7 +61,7 @@ def worlds(n_households: int = N_HOUSEHOLDS, seeds: Sequence[int] = SEEDS) -> di
 def county(scenario: str, seed: int, n_households: int) -> pd.DataFrame:
     """Return predictions of a simulated county."""
     data = rk.datasets.make_monitoring(n_households, n_months=N_MONTHS, random_state=seed, scenario=scenario)
-    return backtest_predictions(data, outcome=OUTCOME, every_months=EVERY_MONTHS)
+    return backtest_predictions(data, outcome=OUTCOME, every_months=EVERY_MONTHS, refit_months=REFIT_MONTHS)
 
 
 def survey() -> pd.DataFrame:

@@ -42,11 +42,11 @@ OUTCOME = {"horizon_months": 12, "rule": "at_horizon", "net_of_assistance": Fals
 # ## Earlier dates, asked again
 #
 # The records run to the end of 2025 and the question is asked on 1 January 2025, so that the outcome is known to us and
-# not to the model. A model a year is learned from what was known then and asked on the dates after it.
+# not to the model. A model is learned every eighteen months from what was known then and asked on the dates after it.
 
 # %%
-data = rk.datasets.make_monitoring(1200, n_months=60, random_state=SEED)
-earlier = rk.backtest_predictions(data, outcome=OUTCOME, every_months=6)
+data = rk.datasets.make_monitoring(800, n_months=60, random_state=SEED)
+earlier = rk.backtest_predictions(data, outcome=OUTCOME, every_months=6, refit_months=18)
 today = earlier["as_of_date"].max()
 known = earlier[earlier["as_of_date"] + pd.DateOffset(months=12) <= today]
 earlier.groupby("as_of_date")[["risk", "returned"]].mean().round(3)

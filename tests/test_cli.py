@@ -616,6 +616,7 @@ def test_the_first_watchlist_of_the_readme_is_a_list_of_ten(capsys):
     ("page", "expected"),
     [
         ("README.md", {"check", "train", "evaluate", "score", "plan", "report", "changes"}),
+        ("docs/outlook.md", {"outlook", "report"}),
         ("docs/real-panels.md", {"convert", "check", "train", "score"}),
     ],
 )

@@ -17,7 +17,7 @@ from scipy.stats import multivariate_normal
 
 import riskml as rk
 from riskml.cli import main
-from riskml.files import read_table
+from riskml.files import read_table, write_table
 from riskml.outlook import shocks as module
 from riskml.outlook.areas import OUTLOOK_COLUMNS, area_draws, area_outlook, most_within
 from riskml.outlook.backtests import backtest_outlooks, backtest_predictions, coverage_table
@@ -451,6 +451,15 @@ def test_the_report_has_a_section_on_areas(work, language):
     table = read_table(work / "outlook.csv")
     assert all(code in html for code in table["area_id"])
     assert "<script" not in html
+
+
+def test_a_report_refuses_the_outlook_of_another_day(work, capsys):
+    other = read_table(work / "outlook.csv").assign(as_of_date=pd.Timestamp("2024-12-01"))
+    write_table(other, work / "other.csv")
+    assert run(work, "score {}/county --model {}/models --as-of 2025-01-01 --top 5 --out {}/five.csv") == 0
+    assert run(work, "report --watchlist {}/five.csv --outlook {}/other.csv --out {}/none.html") == 1
+    assert "2024-12-01" in capsys.readouterr().err
+    assert not (work / "none.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -96,9 +96,25 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
         missed = read_table(arguments.groups, required=("sentence_en", "sentence_zh"))
     given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
     if arguments.outlook is not None:
-        given["outlook"] = read_table(arguments.outlook, required=OUTLOOK_COLUMNS)
+        given["outlook"] = _outlook_beside(arguments, listed)
     write_html(arguments.out, listed, **given, missed=missed, look=look)
     return Answer({"out": str(arguments.out), **sureness}, str(arguments.out) + said)
+
+
+def _outlook_beside(arguments: argparse.Namespace, listed: pd.DataFrame) -> pd.DataFrame:
+    """Return the outlook of the day of the list; that of another day is refused."""
+    found = read_table(arguments.outlook, required=(*OUTLOOK_COLUMNS, "as_of_date"))
+    days = [table["as_of_date"].iloc[0] for table in (found, listed)]
+    if days[0] != days[1]:
+        raise ValueError(
+            in_words(
+                f"{arguments.outlook} is the outlook of {days[0]:%Y-%m-%d} and the list is of {days[1]:%Y-%m-%d}; give "
+                "both of one day",
+                f"{arguments.outlook} 是{days[0]:%Y-%m-%d}的展望，而名单是{days[1]:%Y-%m-%d}的；"
+                "请给出同一日期的两个文件",
+            )
+        )
+    return found
 
 
 def _letter(arguments: argparse.Namespace, listed: pd.DataFrame, tell: Tell) -> Answer:

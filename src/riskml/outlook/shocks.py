@@ -46,7 +46,7 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 class Shocks:
     """What is known of the spread of shared shocks.
 
-    Attributes
+    Parameters
     ----------
     levels : dict of str to int
         Levels of areas below the whole, largest areas first: name to characters of the code.
@@ -68,7 +68,13 @@ class Shocks:
     last_date: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the attributes as plain values."""
+        """Return the attributes as plain values.
+
+        Returns
+        -------
+        dict
+            Attribute to value.
+        """
         return asdict(self)
 
     def summary(self) -> pd.DataFrame:

@@ -101,21 +101,23 @@ shown[["actionable", "cause", "reason_en", "table", "date", "end", "known_on", "
 
 # %%
 tested = rk.with_refits(model, X, y, n_refits=5, random_state=SEED)
-on_list = rk.explain(tested, why.X.loc[index])
-stable = rk.cause_stability(on_list)
-as_players = rk.explain(model, why.X.loc[index], causes="players").top_causes(1)["cause_1"]
+everyone = rk.explain(tested, why.X)
+stable = rk.cause_stability(everyone)
+as_players = rk.explain(model, why.X, causes="players").top_causes(1)["cause_1"]
 print(f"first cause here: {stable.at[one[0], 'first_cause']}; as players: {as_players[one[0]]}")
 print(f"stays first in {stable.at[one[0], 'share_first']:.0%} of {len(tested.refits_)} refits")
-print(f"on the list: uncertain for {(stable['share_first'] < 0.5).mean():.0%} of the households")
-print(f"another first cause as players: {(as_players != stable['first_cause']).mean():.0%}")
-doubtful = on_list.reasons()["reason_en"]
-print(doubtful[doubtful.str.contains("uncertain")].head(1).to_list())
+for whom, rows in {"on the list": index, "of all at risk": why.X.index}.items():
+    uncertain = (stable["share_first"][rows] < 0.5).mean()
+    other = (as_players[rows] != stable["first_cause"][rows]).mean()
+    print(f"{whom}: main reason uncertain for {uncertain:.0%}, another one as players for {other:.0%}")
+least = stable["share_first"].sort_values(kind="stable").index[:1]
+print("least sure:", everyone.take(least).reasons()["reason_en"].iloc[0])
 
 # %% [markdown]
 # What its strongest causes add alone (on the diagonal) and in pairs, in points.
 
 # %%
-pairs = on_list.take(one).interactions("points").droplevel([0, 1]) * 100
+pairs = why.take(one).interactions("points").droplevel([0, 1]) * 100
 strongest = pairs.sum(axis=1).abs().sort_values(ascending=False, kind="stable").index[:4]
 pairs.loc[strongest, strongest].round(2)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cases
+import first_cause
 import numpy as np
 import outlook
 import pandas as pd
@@ -345,3 +346,19 @@ def test_a_small_county_is_asked_on_dates_after_what_its_models_learned(monkeypa
     assert predictions["as_of_date"].min() >= pd.Timestamp("2022-07-01")
     assert predictions["risk"].between(0, 1, inclusive="neither").all()
     assert 0 < predictions["returned"].mean() < 0.3
+
+
+# --- the first cause -----------------------------------------------------------------------------------------------
+
+
+def test_the_first_cause_is_counted_over_households_as_by_hand():
+    county = first_cause.measured(1, 120, n_refits=2)
+    households = county["households"]
+    assert households["share_first"].isin([0, 0.5, 1]).all()
+    assert households["listed"].sum() == round(0.1 * len(households))
+    asked = county["households"].assign(needed=1.0)[:4]
+    asked["share_first"], asked["listed"] = [0.25, 0.5, 1.0, 1.0], [True, False, False, True]
+    page = first_cause.page([{**county, "households": asked}], 120, "a command")
+    assert "| less than half of the refits | 25.0% | 50.0% | 1 | 100% |" in page
+    assert "| more, not all | 0.0% | 0.0% | 0 | - |" in page
+    assert "uncertain (first in less than 50% of the refits) for 25.0% of all households and 50.0% of the list" in page

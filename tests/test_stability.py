@@ -139,7 +139,7 @@ def test_an_uncertain_main_reason_is_said_to_be_so_and_a_sure_one_is_not(learned
     assert (said["reason_zh"].str.contains("首要因素不确定") == doubtful).all()
     row = doubtful.idxmax()
     times = round(shares[row] * N_REFITS)
-    assert f"came first {times} times in {N_REFITS}." in said.loc[row, "reason_en"]
+    assert f"came first in only {times} of {N_REFITS} cases." in said.loc[row, "reason_en"]
     # A model without refits says what it always said, and the others start with the same words.
     plain = explain(RiskClassifier(n_estimators=25, n_jobs=1).fit(X, y), X).reasons()
     assert not plain["reason_en"].str.contains("uncertain").any()
@@ -233,6 +233,6 @@ def test_train_keeps_refits_and_score_words_what_they_put_in_doubt(tmp_path, cap
         asked = ["score", str(county), "--model", str(models), "--as-of", day, "--out", str(out), "--causes", causes]
         assert main([*asked, "--quiet"]) == 0
         listed = read_table(out)
-        doubtful = listed["reason_en"].str.contains("The main reason is uncertain: learned again from other draws")
+        doubtful = listed["reason_en"].str.contains("The main reason is uncertain: computed again from other samples")
         assert 0 < doubtful.sum() < len(listed)
     capsys.readouterr()

@@ -248,18 +248,19 @@ def uncertain(cause: str, times_first: int | None, n_refits: int, other: str = "
 
     Examples
     --------
-    >>> uncertain("illness", 7, 20)[0]
-    ' The main reason is uncertain: learned again from other draws of households, health came first 7 times in 20.'
+    >>> uncertain("illness", 7, 20)[0].partition(": ")[2]
+    'computed again from other samples of households, health came first in only 7 of 20 cases.'
     >>> print(uncertain("illness", None, 20, "employment")[1])
     首要因素不确定：逐项计算时，排在首位的是务工就业。
     """
     said = []
     if times_first is not None:
+        cases_en = f"in only {times_first} of {n_refits} cases" if times_first else f"in none of {n_refits} cases"
+        cases_zh = f"只有{times_first}次" if times_first else "一次也没有"
         said.append(
             (
-                f"learned again from other draws of households, {cause_topic(cause)} came first {times_first} times in "
-                f"{n_refits}",
-                f"换用其他住户抽样重新训练{n_refits}次，{cause_topic(cause, 'zh')}排在首位{times_first}次",
+                f"computed again from other samples of households, {cause_topic(cause)} came first {cases_en}",
+                f"用其他住户样本重新计算{n_refits}次，{cause_topic(cause, 'zh')}{cases_zh}排在首位",
             )
         )
     if other:

@@ -402,7 +402,41 @@ def _effects(parser: argparse.ArgumentParser) -> None:
 def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("watchlist", type=_table, metavar="WATCHLIST", help="what `riskml score` wrote")
     parser.add_argument("--measures", type=_input, required=True, metavar="CSV", help="the measures on offer")
-    parser.add_argument("--budget", type=_amount, required=True, metavar="N", help="money to spend")
+    money = parser.add_mutually_exclusive_group(required=True)
+    money.add_argument("--budget", type=_amount, metavar="N", help="money to spend")
+    money.add_argument(
+        "--budgets", type=_input, metavar="CSV", help="money by source and area instead: source, area_id, amount"
+    )
+    parser.add_argument(
+        "--floors",
+        type=_input,
+        metavar="CSV",
+        help="what groups must get: condition, area_id, households or money_share",
+    )
+    parser.add_argument(
+        "--max-measures", type=_whole, default=1, metavar="N", help="measures a household may get (default 1)"
+    )
+    parser.add_argument(
+        "--data", type=_input, metavar="DIR", help="the tables, so that nobody gets what the household has already"
+    )
+    parser.add_argument(
+        "--welfare-weight",
+        type=_amount,
+        default=0.0,
+        metavar="ETA",
+        help="weigh returns averted by welfare (in poverty lines) to the power -ETA, more for the poorer; needs --data "
+        "(default 0: all alike)",
+    )
+    parser.add_argument(
+        "--previous",
+        type=_table,
+        metavar="PLAN",
+        help="an earlier plan with decisions: approved rows stay and use their budget, refused ones are not proposed "
+        "again, texts are kept",
+    )
+    parser.add_argument(
+        "--limits", type=_table_name, metavar="FILE", help="also write the use and shadow price of every limit"
+    )
     _table_out(parser)
 
 
@@ -417,6 +451,7 @@ def _report(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--plan", type=_table, metavar="FILE", help="what `riskml plan` wrote")
     parser.add_argument("--outlook", type=_table, metavar="FILE", help="what `riskml outlook` wrote, for whole areas")
+    parser.add_argument("--limits", type=_table, metavar="FILE", help="with --plan: what `riskml plan --limits` wrote")
     _model(parser, required=False)
     parser.add_argument("--data", type=_input, metavar="DATA", help="the tables, for the records behind the reasons")
     parser.add_argument(
@@ -616,7 +651,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     ),
     "score": ("write the watchlist of a date", _score),
     "effects": ("say what past help did about return, with its doubts, or why that cannot be told", _effects),
-    "plan": ("assign measures to a watchlist under a budget", _plan),
+    "plan": ("assign measures to a watchlist within budgets, places and floors", _plan),
     "outlook": ("say how many households of each area may return, and where to raise the alarm", _outlook),
     "report": ("write a watchlist as one HTML file to read and print", _report),
     "changes": ("say what is new since the previous watchlist, and why", _changes),

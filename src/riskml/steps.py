@@ -127,10 +127,18 @@ def write_html(
     missed: pd.DataFrame | None = None,
     look: pd.DataFrame | None = None,
     outlook: pd.DataFrame | None = None,
+    limits: pd.DataFrame | None = None,
 ) -> None:
     """Write the report in the language of the messages, whole or not at all."""
-    given: dict[str, Any] = {"plan": plan, "evidence": evidence, "card": card, "figures": figures, "look": look}
-    given["outlook"] = outlook
+    given: dict[str, Any] = {
+        "plan": plan,
+        "evidence": evidence,
+        "card": card,
+        "figures": figures,
+        "look": look,
+        "outlook": outlook,
+        "limits": limits,
+    }
     if missed is not None:
         given["missed"] = missed[f"sentence_{language()}"].tolist()
     with replacing(path) as temporary:

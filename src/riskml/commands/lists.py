@@ -85,6 +85,7 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     if arguments.letter is not None or arguments.contact is not None:
         return _letter(arguments, listed, tell)
     proposed = None if arguments.plan is None else read_table(arguments.plan, required=("household_id", "measure"))
+    limits = None if arguments.limits is None else read_table(arguments.limits, required=("limit", "shadow_price"))
     model = None if arguments.model is None else load_model(arguments.model)
     evidence = None
     if arguments.data is not None and model is not None:
@@ -97,7 +98,7 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
     if arguments.outlook is not None:
         given["outlook"] = _outlook_beside(arguments, listed)
-    write_html(arguments.out, listed, **given, missed=missed, look=look)
+    write_html(arguments.out, listed, **given, missed=missed, look=look, limits=limits)
     return Answer({"out": str(arguments.out), **sureness}, str(arguments.out) + said)
 
 

@@ -18,12 +18,16 @@ from riskml.output.pages import Language, column_name, environment, iso_day
 from riskml.output.report_text import FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
 from riskml.output.watchlists import POINTS, Card, cards
 from riskml.planning.assist import NOT_FUNDED, plan_summary
+from riskml.planning.limits import limit_name
 from riskml.tables.contract import TABLES
 
 #: Rows of the list, and of the changes, that the report shows; the rest is in the tables.
 MAX_ROWS = 500
 #: Households below the list that the report names to go and look at.
 MAX_LOOK = 20
+#: Households without a measure that the report names, and the money that its shadow prices are for.
+MAX_LEFT_OUT = 20
+MONEY_STEP = 10_000
 #: Records shown of each reason on a card.
 MAX_RECORDS = 3
 #: Steps shown on a card; smaller ones are added up.
@@ -35,6 +39,7 @@ def write_report(
     watchlist: pd.DataFrame,
     *,
     plan: pd.DataFrame | None = None,
+    limits: pd.DataFrame | None = None,
     evidence: pd.DataFrame | None = None,
     card: Mapping[str, Any] | None = None,
     figures: pd.DataFrame | None = None,
@@ -58,6 +63,8 @@ def write_report(
         As :func:`riskml.watchlist` gives, at least one row.
     plan : DataFrame, optional
         As :func:`riskml.match_assistance` gives.
+    limits : DataFrame, optional
+        The limits of the plan, as ``limits`` of :class:`riskml.planning.assist.Plan`.
     evidence : DataFrame, optional
         As :meth:`riskml.Explanation.evidence` gives, at least for the households with a card.
     card : mapping, optional
@@ -101,6 +108,8 @@ def write_report(
             rows=_list_rows(watchlist, plan, language),
             n_more=max(len(watchlist) - MAX_ROWS, 0),
             plan=None if plan is None else _plan_rows(plan, language),
+            plan_limits=[] if plan is None or limits is None else _limit_rows(limits, language),
+            left_out=[] if plan is None else _left_out(watchlist, plan, language),
             changes=None
             if changes is None
             else changes[changes["change"] != "stayed"].head(MAX_ROWS).to_dict("records"),
@@ -183,6 +192,35 @@ def _plan_rows(plan: pd.DataFrame, language: Language) -> list[dict[str, Any]]:
         shown = {key: row[key] for key in ("households", "cost", "effect_source")}
         rows.append({"name": name, "averted": "" if reason else averted, **shown})
     return rows
+
+
+def _limit_rows(limits: pd.DataFrame, language: Language) -> list[dict[str, Any]]:
+    """Return budgets, places and floors with what is used of each and what one more would avert."""
+    rows = []
+    for row in limits.to_dict("records"):
+        money = row["limit"] in ("budget", "floor_money")
+        worth = row["shadow_price"] * (MONEY_STEP if money else 1)
+        unit = TEXT["per_money" if money else "per_place"][language == "zh"]
+        price = TEXT["price_unknown"][language == "zh"] if np.isnan(worth) else f"{worth:.3f} {unit}"
+        if row["limit"].startswith("floor") and worth > 0:
+            price = f"−{price}"
+        share = min(row["used"] / row["amount"], 1.0) if row["amount"] > 0 else 0.0
+        shown = {"used": row["used"], "amount": row["amount"], "share": share, "price": price}
+        rows.append({"name": limit_name(row, language), **shown})
+    return rows
+
+
+def _left_out(watchlist: pd.DataFrame, plan: pd.DataFrame, language: Language) -> list[dict[str, Any]]:
+    """Return the households of highest risk that no measure is proposed for, and why."""
+    helped = plan.loc[plan["measure"] != "", "household_id"]
+    first = plan[~plan["household_id"].isin(helped)].drop_duplicates("household_id")
+    why = first.set_index("household_id")["not_funded"]
+    rows = watchlist[watchlist["household_id"].isin(why.index)].sort_values("rank").head(MAX_LEFT_OUT)
+    kept = ("rank", "household_id", "area_id", "risk", "cause_1")
+    return [
+        {**{name: row[name] for name in kept}, "why": NOT_FUNDED[why[row["household_id"]]][language == "zh"]}
+        for row in rows.to_dict("records")
+    ]
 
 
 def _card(card: Card, language: Language) -> dict[str, Any]:

@@ -79,6 +79,25 @@ TEXT: dict[str, tuple[str, str]] = {
         "预计避免返贫户数按各项措施的设定效果计算，效果来源见表。这不是模型得出的结论：百分点说明风险依据什么，"
         "不说明帮扶会带来多大改变。",
     ),
+    "plan_limits": ("What the plan uses, and what one more would avert", "限额使用情况及增加一单位的作用"),
+    "plan_limits_note": (
+        "Returns averted by one more unit if the plan were made again with it, by the same effects; below zero: what "
+        "asking for one more of a floor costs.",
+        "按同样的效果设定，增加一单位后重新编制计划可多避免的返贫户数；负数表示下限每提高一单位的代价。",
+    ),
+    "limit": ("Limit", "限额"),
+    "used": ("Used", "已用"),
+    "of_amount": ("Of", "总量"),
+    "worth": ("One more averts", "增加一单位可多避免"),
+    "per_money": ("per 10,000", "（每万元）"),
+    "per_place": ("per household", "（每户）"),
+    "price_unknown": ("not known", "无法估计"),
+    "left_out": ("Without a measure, at highest risk", "未安排帮扶、风险最高的住户"),
+    "left_out_note": (
+        "Nothing is proposed for them from this money. They may still be visited, and rights they have do not depend "
+        "on this plan.",
+        "本计划的资金未安排这些住户。仍可走访；其依法应享受的待遇不受本计划影响。",
+    ),
     "cost": ("Cost", "费用"),
     "source": ("Source of the effect", "效果来源"),
     "none": ("no measure: {}", "未安排：{}"),

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.causes import CAUSES
+from riskml.findings import in_words
 from riskml.planning import options
 from riskml.planning.allocation import Allocation, allocate
 from riskml.planning.limits import (
@@ -293,10 +294,21 @@ def _weights(need: pd.DataFrame, welfare_weight: float) -> FloatArray:
     if not welfare_weight:
         return np.ones(len(need))
     if "welfare" not in need:
-        raise ValueError(f"welfare_weight={welfare_weight} needs the column 'welfare' (in poverty lines) in need")
+        raise ValueError(
+            in_words(
+                f"welfare_weight={welfare_weight} needs the column 'welfare' (in poverty lines) in the list; the "
+                "command takes it from --data",
+                f"welfare_weight={welfare_weight}需要名单中有welfare列（以贫困线为单位）；命令行可用 --data 取得",
+            )
+        )
     welfare = need["welfare"].to_numpy(dtype=np.float64)
     if not ((welfare > 0) & np.isfinite(welfare)).all():
-        raise ValueError("need has welfare that is missing or not above zero; leave those households out")
+        raise ValueError(
+            in_words(
+                "welfare is missing or not above zero for some households of the list; leave those out",
+                "名单中有住户的welfare缺失或不大于零，请先去除",
+            )
+        )
     return welfare**-welfare_weight
 
 

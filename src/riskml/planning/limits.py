@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from riskml.findings import DataRefused, Finding
+from riskml.findings import DataRefused, Finding, in_words
 from riskml.planning.cells import (
     as_numbers,
     as_text,
@@ -53,6 +54,41 @@ LIMIT_COLUMNS = [
     "left",
     "shadow_price",
 ]
+
+
+#: What a limit is called: kind -> English, Chinese; ``{}`` is the source, measure or condition.
+LIMIT_NAMES = {
+    "budget": ("budget {}", "预算{}"),
+    "capacity": ("places of {}", "名额：{}"),
+    "floor_households": ("at least so many households {}", "户数下限{}"),
+    "floor_money": ("at least so much money {}", "资金下限{}"),
+}
+
+
+def limit_name(row: Mapping[Any, Any], language: str) -> str:
+    """Return what a limit is about, in words.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of ``Plan.limits``.
+    language : {"en", "zh"}
+        The language.
+
+    Returns
+    -------
+    str
+        Its kind, and its source, measure, condition and area where it has them.
+
+    Examples
+    --------
+    >>> limit_name({"limit": "capacity", "source": "", "measure": "cash", "condition": "", "area_id": "5223"}, "en")
+    'places of cash, area 5223'
+    """
+    chinese = language == "zh"
+    said = row["source"] or row["measure"] or row["condition"]
+    name = LIMIT_NAMES[row["limit"]][chinese].format(said).strip()
+    return name + (f"，地区{row['area_id']}" if chinese else f", area {row['area_id']}") if row["area_id"] else name
 
 
 def read_budgets(path: str | Path) -> pd.DataFrame:
@@ -338,8 +374,11 @@ def _total_budget(budgets: pd.DataFrame) -> float:
     total = budgets.loc[(budgets["source"] == "") & (budgets["area_id"] == ""), "amount"]
     if len(total) != 1 or not np.isfinite(total.iloc[0]):
         raise ValueError(
-            "a floor asks for a share of the money, but no budget is the total: give a finite budget for everything "
-            "(a row with source and area_id empty), or ask for a number of households"
+            in_words(
+                "a floor asks for a share of the money, but no budget is the total: give a finite budget for "
+                "everything (a row with source and area_id empty), or ask for a number of households",
+                "下限要求资金比例，但没有总预算：请给出一行source和area_id为空的有限预算，或改为要求户数",
+            )
         )
     return float(total.iloc[0])
 
@@ -360,7 +399,12 @@ def _check_sources(measures: pd.DataFrame, budgets: pd.DataFrame) -> None:
 def _kinds(need: pd.DataFrame, table: pd.DataFrame, served: BoolArray) -> tuple[IntArray, BoolArray, BoolArray]:
     """Return the kind of each household, which limits each kind falls under, and which kinds are served already."""
     if (table["area_id"] != "").any() and "area_id" not in need:
-        raise ValueError("a limit names an area, but need has no column area_id; `riskml score` writes it")
+        raise ValueError(
+            in_words(
+                "a limit names an area, but the list has no column area_id; `riskml score` writes it",
+                "限额指定了地区，但名单没有area_id列；riskml score 会写出该列",
+            )
+        )
     areas = need["area_id"] if "area_id" in need else pd.Series("", index=need.index)
     code, names = pd.factorize(areas.astype(str), sort=True)
     wanted = table["area_id"].unique()
@@ -387,4 +431,9 @@ def _in_group(need: pd.DataFrame, text: str) -> BoolArray:
         return condition(text)(need)
     except KeyError as error:
         known = ", ".join(str(name) for name in need)
-        raise ValueError(f"floor {text!r} needs the column {error}, need has {known}") from error
+        raise ValueError(
+            in_words(
+                f"floor {text!r} needs the column {error}, the list has {known}",
+                f"下限{text!r}需要列{error}，名单中有{known}",
+            )
+        ) from error

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskml.findings import DataRefused
+from riskml.findings import DataRefused, in_words
 from riskml.planning.cells import as_text, wrong_cells
 from riskml.planning.limits import Limits
 
@@ -51,7 +51,13 @@ def earlier_rows(previous: pd.DataFrame | None) -> pd.DataFrame:
         previous = pd.DataFrame(columns=["household_id", "as_of_date", "measure", "cost", *REVIEW_COLUMNS])
     missing = [name for name in ("household_id", "measure", "cost", *REVIEW_COLUMNS) if name not in previous]
     if missing:
-        raise ValueError(f"the previous plan lacks {', '.join(missing)}; give a file that `riskml plan` wrote")
+        names = ", ".join(missing)
+        raise ValueError(
+            in_words(
+                f"the previous plan lacks {names}; give a file that `riskml plan` wrote",
+                f"上期计划缺少列{names}；请使用 riskml plan 生成的文件",
+            )
+        )
     texts = as_text(previous, ["household_id", "measure", "formerly", "area_id", "source", *REVIEW_COLUMNS])
     rows = previous.reset_index(drop=True).assign(**{str(name): texts[name] for name in texts})
     decided = rows["decision"].str.lower().map(DECISIONS)
@@ -65,7 +71,10 @@ def earlier_rows(previous: pd.DataFrame | None) -> pd.DataFrame:
     twice = rows.duplicated(["household_id", "about"])
     if twice.any():
         one = rows[twice].iloc[0]
-        raise ValueError(f"the previous plan has household_id {one['household_id']!r}, {one['about']!r} twice")
+        who = f"household_id {one['household_id']!r}, {one['about']!r}"
+        raise ValueError(
+            in_words(f"the previous plan has {who} twice; keep one row", f"上期计划中{who}重复，请保留一行")
+        )
     approved_nothing = (rows["decided"] == "approved") & (rows["measure"] == "")
     en, zh = "a row without a measure cannot be approved", "没有措施的行不能批准"
     findings = list(wrong_cells("previous", rows, "decision", approved_nothing, "nothing_to_approve", en, zh))
@@ -166,7 +175,7 @@ def _kept_rows(rows: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
     """Return earlier rows that the new plan does not have, in its columns."""
     approved = (rows["decided"] == "approved").to_numpy()
     refused = (rows["decided"] == "refused").to_numpy()
-    text = as_text(rows, [name for name in plan if name not in (*_NUMBERS, "as_of_date")])
+    text = as_text(rows, [str(name) for name in plan if name not in (*_NUMBERS, "as_of_date")])
     for name in ("measure", "label_en", "label_zh", "cause", "source", "effect_source"):
         text[name] = text[name].where(approved, "")
     text["formerly"] = rows["about"].reset_index(drop=True).where(~approved, "")

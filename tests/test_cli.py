@@ -583,6 +583,21 @@ def test_a_household_of_the_list_gets_its_letter(work, capsys):
     assert not (work / "no.html").exists()
 
 
+def test_who_examines_the_model_gets_every_record_with_sensitive_traits_spelled_out(work, capsys):
+    report = "report --watchlist {}/list.parquet --model {}/models --audit --out {}/audit.csv"
+    assert riskml(work, f"{report} --lang en") == 1
+    assert "--audit needs --data and --model" in capsys.readouterr().err
+    assert not (work / "audit.csv").exists()
+    assert riskml(work, f"{report} --data {{}}/county --lang en") == 0
+    assert "not for cards, lists or letters" in capsys.readouterr().out
+    audited, listed = pd.read_csv(work / "audit.csv", dtype=str), read_table(work / "list.parquet")
+    causes = listed.set_index("household_id")[["cause_1", "cause_2", "cause_3"]].stack()
+    named = {(household, cause) for (household, _), cause in causes.items() if cause}
+    assert set(audited[["household_id", "cause"]].itertuples(index=False, name=None)) == named
+    assert audited["feature"].notna().all()
+    assert (audited["sensitive"].isin(["1", "True"]) == (audited["feature"] == "head_female")).all()
+
+
 def test_a_reader_that_leaves_is_no_error_to_report(work):
     done = subprocess.run(
         f'"{sys.executable}" -m riskml --json changes "{work}/before.parquet" "{work}/list.parquet" | head -c 1',

@@ -102,7 +102,7 @@ def test_the_day_of_several_spells_is_the_first_that_ends_or_the_last_that_ended
     assert when([spell("2025-03-01"), spell("2025-01-15"), spell("2024-06-01")])[0] == "ends on 2025-01-15"
     assert when([spell("2024-10-31"), spell("2024-06-01")])[0] == "ended on 2024-10-31"
     assert when([spell("2024-12-01")])[0] == "ends on 2024-12-01"
-    assert when([{**spell(None), "end": pd.NaT}, {**spell(None), "end": pd.NaT}])[1] == "最近一次2023年12月1日"
+    assert when([{**spell(None), "end": pd.NaT}, {**spell(None), "end": pd.NaT}])[1] == "最近一次始于2023年12月1日"
     assert when([{**spell("2025-01-15"), "table": "members"}]) == ("", "")
     assert when([]) == ("", "")
 

@@ -467,7 +467,13 @@ def _report(parser: argparse.ArgumentParser) -> None:
         "to object (needs --model, --data and --contact)",
     )
     parser.add_argument("--contact", metavar="TEXT", help="of --letter: office, address, telephone to turn to")
-    parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="file to write")
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="instead, for who examines the model: a table of the records behind every cause named, sensitive traits "
+        "spelled out (needs --model and --data; .parquet or .csv)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
 
 
 def _changes(parser: argparse.ArgumentParser) -> None:

@@ -102,7 +102,7 @@ def ranked(
     parts = []
     if n > 0:
         why = explain(model, X[:n], causes=causes)
-        parts.append(watchlist(risk[:n], why, areas=areas[:n], intervals=intervals[:n]))
+        parts.append(watchlist(risk[:n], why, areas=areas[:n], intervals=intervals[:n], data=data))
     if n < len(X):
         rest = pd.concat([risk, intervals], axis=1)[n:].reset_index()
         parts.append(without_reasons(rest.assign(area_id=areas[n:], rank=range(n + 1, len(X) + 1))))
@@ -145,8 +145,10 @@ def write_html(
         write_report(temporary, listed, **given, language=language(), n_cards=N_CARDS)
 
 
-def evidence_of(data: Monitoring, model: RiskClassifier, listed: pd.DataFrame) -> pd.DataFrame:
-    """Return the records behind the reasons of a list."""
+def evidence_of(
+    data: Monitoring, model: RiskClassifier, listed: pd.DataFrame, *, sensitive: bool = False
+) -> pd.DataFrame:
+    """Return the records behind the reasons of a list; with ``sensitive`` those of sensitive traits spelled out."""
     wanted = pd.MultiIndex.from_frame(listed[["household_id", "as_of_date"]])
     X = features_on(data, model, listed["as_of_date"].iloc[0])
     absent = wanted[~wanted.isin(X.index)]
@@ -157,7 +159,7 @@ def evidence_of(data: Monitoring, model: RiskClassifier, listed: pd.DataFrame) -
                 f"数据中没有名单上的住户{absent[0][0]!r}，请使用评分时的数据",
             )
         )
-    return explain(model, X.loc[wanted]).evidence(data)
+    return explain(model, X.loc[wanted]).evidence(data, sensitive=sensitive)
 
 
 def figures_text(figures: pd.DataFrame) -> str:

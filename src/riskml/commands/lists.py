@@ -84,6 +84,8 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
         listed = listed[listed["rank"] <= arguments.top]
     if arguments.letter is not None or arguments.contact is not None:
         return _letter(arguments, listed, tell)
+    if arguments.audit:
+        return _audit(arguments, listed, tell)
     proposed = None if arguments.plan is None else read_table(arguments.plan, required=("household_id", "measure"))
     limits = None if arguments.limits is None else read_table(arguments.limits, required=("limit", "shadow_price"))
     model = None if arguments.model is None else load_model(arguments.model)
@@ -116,6 +118,25 @@ def _outlook_beside(arguments: argparse.Namespace, listed: pd.DataFrame) -> pd.D
             )
         )
     return found
+
+
+def _audit(arguments: argparse.Namespace, listed: pd.DataFrame, tell: Tell) -> Answer:
+    """Write every record behind the causes named of a whole list, sensitive traits spelled out."""
+    if arguments.data is None or arguments.model is None:
+        raise ValueError(in_words("--audit needs --data and --model", "--audit 需要同时给出 --data 和 --model"))
+    data, model = read(arguments.data, tell), load_model(arguments.model)
+    found = evidence_of(data, model, listed, sensitive=True)
+    hidden = model.dictionary_.loc[model.dictionary_["sensitive"], "name"]
+    found["sensitive"] = found["feature"].isin(hidden)
+    write_table(found, arguments.out)
+    n_causes, n_sensitive = found.groupby(["household_id", "cause"]).ngroups, int(found["sensitive"].sum())
+    values = {"out": str(arguments.out), "n_causes": n_causes, "n_records": len(found), "n_sensitive": n_sensitive}
+    said = in_words(
+        f"{arguments.out}: {len(found):,} records behind {n_causes:,} causes named, {n_sensitive:,} of them sensitive; "
+        "not for cards, lists or letters",
+        f"{arguments.out}：{n_causes:,}项原因背后的{len(found):,}条记录，其中敏感信息{n_sensitive:,}条；不得用于卡片、名单或告知书",
+    )
+    return Answer(values, said)
 
 
 def _letter(arguments: argparse.Namespace, listed: pd.DataFrame, tell: Tell) -> Answer:

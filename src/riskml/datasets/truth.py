@@ -19,6 +19,8 @@ Rule = Literal["at_horizon", "any"]
 #: Causes whose shocks can be taken out of the world, in the order of all causes.
 SHOCK_CAUSES = tuple(cause for cause in CAUSES if cause == "assistance" or cause in {h.cause for h in HAZARDS.values()})
 
+#: The causes whose shocks are taken out together: each alone, then all.
+_WORLDS = (*((cause,) for cause in SHOCK_CAUSES), SHOCK_CAUSES)
 #: Months of welfare that are judged together.
 _WELFARE_MONTHS = 12
 #: Lanes lived at once: what fits a core's cache.
@@ -155,7 +157,14 @@ class Truth:
                 out[rows] = _below(welfare, rule)
         return pd.Series(out, index=index, name="returned")
 
-    def shocks(self, index: pd.MultiIndex, *, horizon_months: int = 12, rule: Rule = "at_horizon") -> pd.DataFrame:
+    def shocks(
+        self,
+        index: pd.MultiIndex,
+        *,
+        horizon_months: int = 12,
+        rule: Rule = "at_horizon",
+        before_only: bool = False,
+    ) -> pd.DataFrame:
         """Return, for households that returned, the causes without whose shocks they would not have.
 
         The months from twelve before the as-of date (or the first simulated one) to the horizon are lived again with
@@ -172,6 +181,9 @@ class Truth:
             Months from the date to the outcome.
         rule : {"at_horizon", "any"}, default "at_horizon"
             What counts as a return.
+        before_only : bool, default False
+            Take out only the shocks before the as-of date, which an office may have on record by then; those after it
+            happen.
 
         Returns
         -------
@@ -184,23 +196,94 @@ class Truth:
         ValueError
             If a date is not the first day of a recorded month.
         """
-        worlds = [*((cause,) for cause in SHOCK_CAUSES), SHOCK_CAUSES]
-
-        def without(n: int) -> dict[str, NDArray[np.bool_]]:
-            """Return which shocks are suppressed in each of ``n`` copies of every world."""
-            grid = np.array([[cause in world for world in worlds] for cause in SHOCK_CAUSES])
-            return {cause: np.repeat(grid[i], n) for i, cause in enumerate(SHOCK_CAUSES)}
-
         returned = index[(self.returned(index, horizon_months=horizon_months, rule=rule) == 1).to_numpy()]
-        below = np.zeros((len(worlds), len(returned)), dtype=bool)
+        below = np.zeros((len(_WORLDS), len(returned)), dtype=bool)
         for rows, lanes, position in self._groups(returned):
             start = max(position - _WELFARE_MONTHS, 0)
             welfare = self._again(
-                np.tile(lanes, len(worlds)), start, position + horizon_months, without=without(len(lanes))
+                np.tile(lanes, len(_WORLDS)),
+                start,
+                position + horizon_months,
+                without=_without(len(lanes)),
+                until=position if before_only else None,
             )
-            below[:, rows] = _below(welfare[position - start :], rule).reshape(len(worlds), -1)
-        columns = {cause: (~below[i]).astype(np.int8) for i, cause in enumerate(SHOCK_CAUSES)}
-        return pd.DataFrame({**columns, "income": below[-1].astype(np.int8)}, index=returned)
+            below[:, rows] = _below(welfare[position - start :], rule).reshape(len(_WORLDS), -1)
+        return pd.DataFrame(_needed(below).T.astype(np.int8), index=returned, columns=[*SHOCK_CAUSES, "income"])
+
+    def likely_shocks(
+        self, index: pd.MultiIndex, *, horizon_months: int = 12, rule: Rule = "at_horizon", n_draws: int = 200
+    ) -> pd.DataFrame:
+        """Return how likely :meth:`shocks` will name each cause if the household returns, as known on the as-of date.
+
+        From the true state on the date ``n_draws`` futures are drawn, as :meth:`risk` draws them. Those that end below
+        the line are lived again, from twelve months before the date, without the shocks of each cause. Whoever knows
+        this, knows all that can be known on the date: the law, every shock of the past and what it did, and of the
+        future only its chances. What an explanation names cannot be better founded.
+
+        Parameters
+        ----------
+        index : MultiIndex
+            ``(household_id, as_of_date)``.
+        horizon_months : int, default 12
+            Months from the date to the outcome.
+        rule : {"at_horizon", "any"}, default "at_horizon"
+            What counts as a return.
+        n_draws : int, default 200
+            Futures a household.
+
+        Returns
+        -------
+        DataFrame of float64
+            Indexed as given, columns as :meth:`shocks` has them: the share of the futures that end below the line in
+            which the cause is named. NaN where none of the futures does.
+
+        Raises
+        ------
+        ValueError
+            If a date is not the first day of a recorded month.
+
+        Examples
+        --------
+        >>> from riskml.datasets import make_monitoring
+        >>> truth = make_monitoring(60, n_months=24, random_state=0).truth
+        >>> index = pd.MultiIndex.from_product([truth.household_ids[:2], [pd.Timestamp("2022-01-01")]])
+        >>> truth.likely_shocks(index.set_names(["household_id", "as_of_date"]), n_draws=20).shape
+        (2, 12)
+        """
+        named = np.full((len(index), len(_WORLDS)), np.nan)
+        for rows, lanes, position in self._groups(index):
+            for first in range(0, len(rows), max(1, _LANES // n_draws)):
+                some = slice(first, first + max(1, _LANES // n_draws))
+                futures = np.repeat(lanes[some], n_draws)
+                rng = np.random.default_rng([self.seed, 2, position, first])
+                ahead = [draw_noise(rng, len(futures)) for _ in range(horizon_months)]
+                named[rows[some]] = self._named_ahead(futures, position, ahead, rule, n_draws)
+        return pd.DataFrame(named, index=index, columns=[*SHOCK_CAUSES, "income"])
+
+    def _named_ahead(
+        self, futures: NDArray[np.int64], position: int, ahead: list[Lanes], rule: Rule, n_draws: int
+    ) -> NDArray[np.float64]:
+        """Return the share of each household's futures below the line that need a cause, ``(n, n_causes)``."""
+        stop = position + len(ahead)
+        met = self._live(futures, position, stop, lambda month: ahead[month + BURN_IN - position])
+        chosen = np.flatnonzero(_below(met, rule))
+        start = max(position - _WELFARE_MONTHS, 0)
+
+        def noise(month: int) -> Lanes:
+            if month + BURN_IN < position:
+                return _taken(district_noise(self.seed, month, self.traits, self.rules), futures[chosen])
+            return _taken(ahead[month + BURN_IN - position], chosen)
+
+        below = np.zeros((len(_WORLDS), len(chosen)), dtype=bool)
+        for i, world in enumerate(_WORLDS):
+            without: dict[str, NDArray[np.bool_]] = {c: np.full(len(chosen), c in world) for c in SHOCK_CAUSES}
+            welfare = self._live(futures[chosen], start, stop, noise, without=without)
+            below[i] = _below(welfare[position - start :], rule)
+        household = chosen // n_draws
+        n_returns = np.bincount(household, minlength=len(futures) // n_draws)
+        sums = [np.bincount(household, weights=cause, minlength=len(n_returns)) for cause in _needed(below)]
+        with np.errstate(invalid="ignore"):
+            return np.array(sums).T / n_returns[:, None]
 
     def outcome_under(
         self,
@@ -329,13 +412,14 @@ class Truth:
         *,
         without: dict[str, NDArray[np.bool_]] | None = None,
         given: dict[str, NDArray[np.bool_]] | None = None,
+        until: int | None = None,
     ) -> NDArray[np.float32]:
         """Welfare from position ``start`` to ``stop`` with the district's own random numbers."""
 
         def noise(month: int) -> Lanes:
             return _taken(district_noise(self.seed, month, self.traits, self.rules), lanes)
 
-        return self._live(lanes, start, stop, noise, without=without, given=given)
+        return self._live(lanes, start, stop, noise, without=without, given=given, until=until)
 
     def _decided(
         self,
@@ -372,11 +456,18 @@ class Truth:
         *,
         without: dict[str, NDArray[np.bool_]] | None = None,
         given: dict[str, NDArray[np.bool_]] | None = None,
+        until: int | None = None,
     ) -> NDArray[np.float32]:
+        """Welfare from position ``start`` to ``stop``; shocks are taken out before position ``until`` (or all)."""
         state = {name: values[start][..., lanes] for name, values in self.states.items()}
-        months = range(start - BURN_IN, stop - BURN_IN)
-        lives = walk(state, _taken(self.traits, lanes), noise, months, self.rules, suppressed=without, given=given)
-        return np.stack([seen["welfare"] for _, seen in lives])
+        traits, welfare = _taken(self.traits, lanes), []
+        until = stop if until is None else until
+        for first, last, suppressed in ((start, until, without), (until, stop, None)):
+            months = range(first - BURN_IN, last - BURN_IN)
+            for after, seen in walk(state, traits, noise, months, self.rules, suppressed=suppressed, given=given):
+                state = after
+                welfare.append(seen["welfare"])
+        return np.stack(welfare)
 
     def _groups(self, index: pd.MultiIndex) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
         """Yield rows, households and position of each as-of date of an index."""
@@ -403,6 +494,17 @@ class Truth:
     def _series(self, days: pd.DatetimeIndex, values: NDArray[np.float64], name: str) -> pd.Series:
         index = pd.MultiIndex.from_product([self.household_ids, days], names=["household_id", "as_of_date"])
         return pd.Series(values.T.ravel(), index=index, name=name)
+
+
+def _without(n: int) -> dict[str, NDArray[np.bool_]]:
+    """Return which shocks are taken out of each of ``n`` copies of every world."""
+    grid = np.array([[cause in world for world in _WORLDS] for cause in SHOCK_CAUSES])
+    return {cause: np.repeat(grid[i], n) for i, cause in enumerate(SHOCK_CAUSES)}
+
+
+def _needed(below: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which causes a return needed, and whether it needed none, from the outcome in each world."""
+    return np.concatenate([~below[:-1], below[-1:]])
 
 
 def _below(welfare: NDArray[np.float32], rule: Rule) -> NDArray[np.bool_]:

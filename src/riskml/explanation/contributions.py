@@ -29,11 +29,11 @@ from riskml.explanation.coalitions import (
     ranked_by,
     summed,
 )
-from riskml.explanation.reach import with_reach
+from riskml.explanation.evidence import leading_record, records_of_causes
+from riskml.explanation.reach import in_reach, with_reach
 from riskml.explanation.shapley import Prepared, prepare, shapley_values
 from riskml.explanation.stability import LEAST_SHARE, cause_stability
-from riskml.explanation.wording import UNSPOKEN, phrase, sentences, uncertain
-from riskml.features.records import rows_behind
+from riskml.explanation.wording import UNSPOKEN, dated, phrase, sentences, uncertain
 from riskml.features.standard import STANDARD
 from riskml.model.booster_text import trees_of
 
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 _KEYS = ["household_id", "as_of_date"]
 _LEADING = [*_KEYS, "cause", "cause_points", "feature", "value", "points"]
-_EVIDENCE = [*_KEYS, "cause", "feature", "table", "date", "end", "known_on", "column", "value", "amount"]
+#: A feature that help can change is named before one it cannot where it raises the risk by at least this share of it.
+_COMPARABLE = 0.5
 #: Booster -> its last background (as bytes) and what was prepared for it, so that only the first call pays.
 _PREPARED: WeakKeyDictionary[lgb.Booster, tuple[bytes | None, Prepared]] = WeakKeyDictionary()
 
@@ -310,16 +311,19 @@ class Explanation:
             np.where(keep, names, ""), index=self.X.index, columns=[f"cause_{k + 1}" for k in range(order.shape[1])]
         )
 
-    def leading_features(self, n_causes: int = 3, n_features: int = 2) -> pd.DataFrame:
+    def leading_features(self, n_causes: int = 3, n_features: int = 2, *, sensitive: bool = False) -> pd.DataFrame:
         """Return the features that raise the risk most within the top causes.
 
         Features that must not be spelled out (``sensitive``) are left out, those with a value come before those
-        without, and of several windows or statistics of one column only the strongest stands.
+        without, and of several windows or statistics of one column only the strongest stands. What help can change
+        comes before what it cannot where it raises the risk at least half as much as the strongest.
 
         Parameters
         ----------
         n_causes, n_features : int
             How many causes, and how many features of each.
+        sensitive : bool, default False
+            Spell out sensitive features as well: for who examines the model, not for cards, lists and letters.
 
         Returns
         -------
@@ -327,16 +331,24 @@ class Explanation:
             ``household_id, as_of_date, cause, cause_points, feature, value, points``: rows in the order of ``X``, then
             of the causes, then of the features. A cause raised by sensitive features alone has no row.
         """
-        leading = self._leading(n_causes, n_features)
+        leading = self._leading(n_causes, n_features, sensitive)
         keys = {name: self.X.index.get_level_values(level)[leading["row"]] for level, name in enumerate(_KEYS)}
         return leading.drop(columns=["row", "position", "place"]).assign(**keys)[_LEADING]
 
-    def reasons(self) -> pd.DataFrame:
+    def reasons(self, data: Monitoring | None = None, *, features: Sequence[Declaration] = STANDARD) -> pd.DataFrame:
         """Return one readable sentence per row in English and in Chinese.
 
         It names the causes that raise the risk by at least a tenth of what the first one does, each with its points
         and its leading feature. A risk that nothing raises is said to be so. A main reason that the refits of the
         model, or the other way to count causes, put in doubt is said to be uncertain.
+
+        Parameters
+        ----------
+        data : Monitoring, optional
+            The tables the feature table was computed from. With them each reason has the day and the amount of the
+            record that leads it, or says since when there is none.
+        features : sequence of declarations, optional
+            Where the features are declared; default :data:`riskml.STANDARD` and those of the data.
 
         Returns
         -------
@@ -346,7 +358,8 @@ class Explanation:
         causes = self.top_causes()
         points = self.in_points().to_numpy()
         columns = {cause: position for position, cause in enumerate(CAUSES)}
-        phrases, doubts = self._phrases(), self._doubts(causes["cause_1"])
+        phrases = self._phrases() if data is None else self._dated_phrases(data, features)
+        doubts = self._doubts(causes["cause_1"])
         said_of = []
         for row, (risk, names) in enumerate(zip(self.risk, causes.to_numpy(), strict=True)):
             said = [name for name in names if name and points[row, columns[name]] >= 0.0005]
@@ -357,11 +370,14 @@ class Explanation:
             said_of.append(tuple(text + further for text, further in zip(whole, doubt, strict=True)))
         return pd.DataFrame(said_of, index=self.X.index, columns=["reason_en", "reason_zh"])
 
-    def evidence(self, data: Monitoring, *, features: Sequence[Declaration] = STANDARD) -> pd.DataFrame:
-        """Return the records that stand behind the leading features of the top causes.
+    def evidence(
+        self, data: Monitoring, *, features: Sequence[Declaration] = STANDARD, sensitive: bool = False
+    ) -> pd.DataFrame:
+        """Return the records that stand behind every top cause, at least one of each.
 
-        Every row has at least one reason with a record as long as any of its features has one: where the leading
-        features rest on no record (nothing happened, nothing is known), the next features follow, strongest first.
+        They are those of the leading features of the cause; where these rest on no record, of the next feature that
+        raises the risk; where none does, because something is absent, the last such record before, or the one with
+        which the household came on file. Records behind a sensitive feature stand without feature, column and value.
 
         Parameters
         ----------
@@ -369,34 +385,22 @@ class Explanation:
             The tables the feature table was computed from.
         features : sequence of declarations, optional
             Where the features are declared; default :data:`riskml.STANDARD` and those of the data.
+        sensitive : bool, default False
+            Spell out sensitive features as well: for who examines the model, not for cards, lists and letters.
 
         Returns
         -------
         DataFrame
-            ``household_id, as_of_date, cause, feature, table, date, end, known_on, column, value, amount, reason_en,
-            reason_zh, actionable, points_actionable``: rows in the order of ``X``, then of causes and features, newest
-            record first. ``value`` has amounts in lines of a year and is NaN where records are only counted,
-            ``amount`` has them in currency as the record does (NaN where it is none); the reasons are the feature with
-            its value in words, ``actionable`` says whether help can change it, ``points_actionable`` is what all such
-            features add to the household's risk.
+            ``household_id, as_of_date, cause, feature, table, date, end, known_on, column, value, amount, entered,
+            reason_en, reason_zh, actionable, points_actionable``: rows in the order of ``X``, then of causes and
+            features, newest record first. ``value`` has amounts in lines of a year and is NaN where records are only
+            counted, ``amount`` has them in currency as the record does (NaN where it is none); ``entered`` says whether
+            the record entered the feature's value; the reasons are the feature with its value in words, ``actionable``
+            says whether help can change it, ``points_actionable`` is what all such features add to the household's
+            risk.
         """
-        found = _records(data, self.leading_features(), features)
-        strongest = np.argsort(-self.values, axis=1, kind="stable")
-        sensitive = self.dictionary["sensitive"].to_numpy(dtype=bool)
-        for place in range(strongest.shape[1]):
-            bare = np.flatnonzero(~self.X.index.isin(pd.MultiIndex.from_frame(found[_KEYS])))
-            feature = strongest[bare, place]
-            bare, feature = bare[~sensitive[feature]], feature[~sensitive[feature]]
-            if len(bare):
-                wanted = self.X.index[bare].to_frame(index=False).set_axis(_KEYS, axis=1)
-                wanted[["feature", "cause"]] = self.dictionary[["name", "cause"]].to_numpy(dtype=object)[feature]
-                further = _records(data, wanted, features)
-                found = pd.concat([found, further], ignore_index=True) if len(further) else found
-        row = self.X.index.get_indexer(pd.MultiIndex.from_frame(found[_KEYS]))
-        order = np.argsort(row, kind="stable")
-        found = found.iloc[order].reset_index(drop=True)
-        words = self._words(row[order], found["feature"])
-        return with_reach(found.assign(reason_en=[en for en, _ in words], reason_zh=[zh for _, zh in words]), self)
+        found = records_of_causes(self, data, features=features, sensitive=sensitive)
+        return with_reach(found, self)
 
     def to_shap(self) -> Any:
         """Return the same values as a ``shap.Explanation``, for the pictures of the shap package.
@@ -442,9 +446,10 @@ class Explanation:
             others = ["" if one == other else other for one, other in zip(first, summed_first, strict=True)]
         return list(zip(times, [n] * len(first), others, strict=True))
 
-    def _best_features(self, cause: str, n_features: int) -> NDArray[np.int64]:
+    def _best_features(self, cause: str, n_features: int, sensitive: bool) -> NDArray[np.int64]:
         """Return the positions of a cause's strongest raising features, (n_rows, at most n_features), -1 where none."""
-        mine = (self.dictionary["cause"] == cause).to_numpy() & ~self.dictionary["sensitive"].to_numpy(dtype=bool)
+        spoken = sensitive | ~self.dictionary["sensitive"].to_numpy(dtype=bool)
+        mine = spoken & (self.dictionary["cause"] == cause).to_numpy()
         groups = self._column_groups()
         strongest, position = [], []
         for group in np.unique(groups[mine]):
@@ -458,7 +463,9 @@ class Explanation:
         if not strongest:
             return np.empty((len(self.X), 0), dtype=np.int64)
         strength, positions = np.column_stack(strongest), np.column_stack(position)
-        order = np.argsort(-strength, axis=1, kind="stable")[:, :n_features]
+        comparable = strength >= _COMPARABLE * strength.max(axis=1, keepdims=True)
+        first = comparable & in_reach(self.dictionary)[positions]
+        order = np.lexsort((-strength, ~first))[:, :n_features]
         raising = np.take_along_axis(strength, order, axis=1) > 0
         return np.where(raising, np.take_along_axis(positions, order, axis=1), -1)
 
@@ -470,13 +477,13 @@ class Explanation:
         keys = np.where(column == "", own, entries["table"].astype(object) + "." + column)
         return pd.factorize(keys)[0]
 
-    def _leading(self, n_causes: int, n_features: int) -> pd.DataFrame:
+    def _leading(self, n_causes: int, n_features: int, sensitive: bool = False) -> pd.DataFrame:
         """Return the leading features with the position of their row, cause and place within the cause."""
         causes = self.top_causes(n_causes)
         cause_points, points = self.in_points(), self.in_points("feature").to_numpy()
         found = []
         for cause in CAUSES:
-            best = self._best_features(cause, n_features)
+            best = self._best_features(cause, n_features, sensitive)
             for position, place in np.ndindex(causes.shape[1], best.shape[1]):
                 row = np.flatnonzero((causes.iloc[:, position] == cause).to_numpy() & (best[:, place] >= 0))
                 found.append(
@@ -500,6 +507,17 @@ class Explanation:
         leading = self._leading(3, 1)
         said = self._words(leading["row"], leading["feature"])
         return dict(zip(zip(leading["row"], leading["cause"], strict=True), said, strict=True))
+
+    def _dated_phrases(
+        self, data: Monitoring, features: Sequence[Declaration]
+    ) -> dict[tuple[int, str], tuple[str, str]]:
+        """Return the leading feature of each (row, cause) in words, with the record that leads it."""
+        found = leading_record(records_of_causes(self, data, features=features, n_features=1))
+        row = self.X.index.get_indexer(pd.MultiIndex.from_frame(found[_KEYS]))
+        behind: dict[tuple[int, str], list[dict[Any, Any]]] = {}
+        for record, place in zip(found.to_dict("records"), row, strict=True):
+            behind.setdefault((int(place), record["cause"]), []).append(record)
+        return {key: (dated(records), dated(records, "zh")) for key, records in behind.items()}
 
     def _words(self, row: Iterable[int], feature: Iterable[str]) -> list[tuple[str, str]]:
         """Return features with their values in words, English and Chinese."""
@@ -525,14 +543,3 @@ def points_per_log_odds(base: float | FloatArray, total: FloatArray) -> FloatArr
     ratio = np.ones_like(size)
     np.divide(-np.expm1(-size), size, out=ratio, where=size > 0)
     return expit(high) * expit(-low) * ratio
-
-
-def _records(data: Monitoring, wanted: pd.DataFrame, features: Sequence[Declaration]) -> pd.DataFrame:
-    """Return the records behind (household_id, as_of_date, cause, feature), in that order, newest first."""
-    pieces = [pd.DataFrame(columns=_EVIDENCE).drop(columns="cause")]
-    for feature, rows in wanted.groupby("feature", sort=False):
-        behind = rows_behind(data, pd.MultiIndex.from_frame(rows[_KEYS]), [str(feature)], features)
-        pieces.append(behind.sort_values("date", ascending=False, kind="stable"))
-    filled = [piece for piece in pieces if len(piece)] or pieces[:1]
-    keys = [*_KEYS, "cause", "feature"]
-    return wanted[keys].merge(pd.concat(filled, ignore_index=True), on=[*_KEYS, "feature"], how="inner")[_EVIDENCE]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from riskml.explanation.contributions import Explanation
@@ -40,9 +41,9 @@ def points_in_reach(explanation: Explanation) -> pd.DataFrame:
     True
     """
     points = explanation.in_points("feature").to_numpy()
-    in_reach = _in_reach(explanation)
+    reached = in_reach(explanation.dictionary)
     return pd.DataFrame(
-        {"points_actionable": points[:, in_reach].sum(axis=1), "points_fixed": points[:, ~in_reach].sum(axis=1)},
+        {"points_actionable": points[:, reached].sum(axis=1), "points_fixed": points[:, ~reached].sum(axis=1)},
         index=explanation.X.index,
     )
 
@@ -62,13 +63,24 @@ def with_reach(evidence: pd.DataFrame, explanation: Explanation) -> pd.DataFrame
     DataFrame
         With ``actionable`` (bool, of the feature) and ``points_actionable`` (probability, of the household).
     """
-    in_reach = dict(zip(explanation.dictionary["name"], _in_reach(explanation), strict=True))
+    reached = dict(zip(explanation.dictionary["name"], in_reach(explanation.dictionary), strict=True))
     row = explanation.X.index.get_indexer(pd.MultiIndex.from_frame(evidence[["household_id", "as_of_date"]]))
     points = points_in_reach(explanation)["points_actionable"].to_numpy()[row]
-    return evidence.assign(actionable=evidence["feature"].map(in_reach).astype(bool), points_actionable=points)
+    return evidence.assign(actionable=evidence["feature"].map(reached).eq(True), points_actionable=points)
 
 
-def _in_reach(explanation: Explanation) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    entries = explanation.dictionary
-    actionable = entries["actionable"] if "actionable" in entries else pd.Series(False, index=entries.index)
-    return actionable.to_numpy(dtype=bool) & ~entries["sensitive"].to_numpy(dtype=bool)
+def in_reach(dictionary: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which features help can change.
+
+    Parameters
+    ----------
+    dictionary : DataFrame of n_features rows
+        A feature dictionary; one without ``actionable`` says that help can change nothing.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_features,)
+        False for what is sensitive, whatever else is said of it.
+    """
+    actionable = dictionary["actionable"] if "actionable" in dictionary else pd.Series(False, index=dictionary.index)
+    return actionable.to_numpy(dtype=bool) & ~dictionary["sensitive"].to_numpy(dtype=bool)

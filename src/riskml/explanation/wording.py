@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from riskml.causes import cause_topic
+from riskml.tables.contract import TABLES
 
 
 def format_risk(risk: float) -> str:
@@ -290,7 +291,8 @@ def when(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     -------
     tuple of str
         The day a running spell ends (the first one), or one that is over ended (the last one), or the newest record's;
-        empty for members, whose records have no such day, and where nothing has a date.
+        with its amount in currency where it has one (of several bills or losses the largest); empty for members, whose
+        records have no such day, and where nothing has a date.
 
     Examples
     --------
@@ -305,12 +307,21 @@ def when(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         return f"ends on {_day(min(coming))}", f"{_day(min(coming), 'zh')}到期"
     if over:
         return f"ended on {_day(max(over))}", f"{_day(max(over), 'zh')}已结束"
-    days = [record["date"] for record in records if pd.notna(record["date"])]
-    if not days:
+    records = [record for record in records if pd.notna(record["date"])]
+    if not records:
         return "", ""
-    if len(days) == 1:
-        return f"on {_day(days[0])}", _day(days[0], "zh")
-    return f"newest on {_day(max(days))}", f"最近一次{_day(max(days), 'zh')}"
+    # A month's income is one of many alike; of bills and losses the largest weighs most.
+    largest = [record for record in records if record["table"] != "incomes" and record.get("amount", 0) > 0]
+    if largest:
+        leading, most = max(largest, key=lambda record: record["amount"]), ("largest ", "最大一笔")
+    else:
+        leading, most = max(records, key=lambda record: record["date"]), ("newest ", "最近一次")
+    most = most if len(records) > 1 else ("", "")
+    on, on_zh = ("since", "始于") if leading["table"] in _SPELLS else ("on", "")
+    day, day_zh = _day(leading["date"]), on_zh + _day(leading["date"], "zh")
+    if not leading.get("amount", 0) > 0:
+        return f"{most[0]}{on} {day}", f"{most[1]}{day_zh}"
+    return f"{most[0]}{leading['amount']:,.0f} {on} {day}", f"{most[1]}{day_zh}{leading['amount']:,.0f}"
 
 
 def dated(records: Sequence[Mapping[str, Any]], language: str = "en") -> str:
@@ -326,14 +337,44 @@ def dated(records: Sequence[Mapping[str, Any]], language: str = "en") -> str:
     Returns
     -------
     str
-        The reason, then what :func:`when` says; "ended" is not said twice.
+        The reason, then what :func:`when` says; "ended" is not said twice. A reason that rests on no record says so
+        itself, and one that is not spelled out has no day.
     """
     reason, day = str(records[0][f"reason_{language}"]), when(records)[language == "zh"]
+    if not records[0].get("entered", True) or not records[0].get("feature", reason):
+        return reason
     if reason.endswith((" ago", "前")):
         day = day.replace("ended on", "on").removesuffix("已结束")
     return reason + ("，" if language == "zh" else ", ") * bool(day) + day
 
 
+def absent(day: Any, *, registered: bool) -> tuple[str, str]:
+    """Return since when there is no record of what a reason speaks of, English and Chinese.
+
+    Parameters
+    ----------
+    day : date
+        Of the last such record, or the day the household came on file.
+    registered : bool
+        Whether it is the latter.
+
+    Returns
+    -------
+    tuple of str
+        English, Chinese.
+
+    Examples
+    --------
+    >>> absent("2021-03-01", registered=True)[0], absent("2019-03-04", registered=False)[1]
+    ('no such record since it came on file on 2021-03-01', '最近一条此类记录在2019年3月4日')
+    """
+    if registered:
+        return f"no such record since it came on file on {_day(day)}", f"自{_day(day, 'zh')}建档以来没有此类记录"
+    return f"last such record on {_day(day)}", f"最近一条此类记录在{_day(day, 'zh')}"
+
+
+#: Tables of spells, which last.
+_SPELLS = frozenset(name for name, table in TABLES.items() if table.kind == "spell")
 #: Words around a value, English and Chinese, by unit of the feature dictionary.
 _UNIT_WORDS = {
     "lines": ("{} of the poverty line", "贫困线的{}倍"),

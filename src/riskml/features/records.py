@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "not in": lambda column, wanted: ~column.isin(list(wanted)),
 }
 _STATS = {"event": windows.EVENT_STATS, "spell": windows.SPELL_STATS, "roster": windows.ROSTER_STATS}
+#: What is known of a record behind a value.
+_COLUMNS = ["household_id", "as_of_date", "feature", "table", "date", "end", "known_on", "column", "value", "amount"]
 #: Mean welfare of neighbours is over values capped here, so that one rich household does not speak for a village.
 _WELFARE_CAP = 5.0
 
@@ -174,7 +176,8 @@ def rows_behind(
     index : MultiIndex
         ``(household_id, as_of_date)`` of the values.
     names : sequence of str
-        Names of features; a derived one stands for its inputs, neighbours and custom ones have no rows of their own.
+        Names of features; a derived one stands for its inputs, one of neighbours for the record of the household's own
+        area (theirs are not shown), a custom one for all that its function was given of the household.
     features : sequence of declarations, optional
         Where the names are declared; default :data:`riskml.STANDARD` and those of the data.
 
@@ -185,22 +188,96 @@ def rows_behind(
         feature; ``value`` as the feature saw it (amounts in lines of a year), NaN where records are only counted;
         ``amount`` in currency as the record has it, NaN where it is no amount of one record.
     """
+    rows = rows_of_each(data, dict.fromkeys(names, index), features)
+    return rows.sort_values(["household_id", "as_of_date", "feature", "date"], kind="stable", ignore_index=True)
+
+
+def rows_of_each(
+    data: Monitoring, wanted: Mapping[str, pd.MultiIndex], features: Sequence[Declaration] = STANDARD
+) -> pd.DataFrame:
+    """Return the records that entered the values of each feature for households and dates of its own.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables the values were computed from.
+    wanted : mapping of str to MultiIndex
+        Name of a feature -> ``(household_id, as_of_date)``.
+    features : sequence of declarations, optional
+        Where the names are declared; default :data:`riskml.STANDARD` and those of the data.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`rows_behind` gives it, in the order of the features.
+    """
     declared = {f.name: f for f in available(data, (*features, *data.features))}
-    columns = ["household_id", "as_of_date", "feature", "table", "date", "end", "known_on", "column", "value", "amount"]
     found = []
-    for name in names:
-        if name not in declared:
-            continue
-        for leaf in _leaves(declared[name], declared):
+    for name, index in wanted.items():
+        for leaf in _leaves(declared[name], declared) if name in declared else ():
             rows = _rows_of(data, leaf, index)
             if rows is not None and len(rows):
-                found.append(rows.assign(feature=name)[[*columns, "row"]])
+                found.append(rows.assign(feature=name)[[*_COLUMNS, "row"]])
     if not found:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=_COLUMNS)
     rows = pd.concat(found, ignore_index=True)
     # Inputs of a derived feature may look at the same record; it is shown once.
-    rows = rows.drop_duplicates([*columns[:4], "column", "row"])[columns]
-    return rows.sort_values(["household_id", "as_of_date", "feature", "date"], kind="stable", ignore_index=True)
+    return rows.drop_duplicates([*_COLUMNS[:4], "column", "row"])[_COLUMNS]
+
+
+def last_rows(
+    data: Monitoring, index: pd.MultiIndex, name: str, features: Sequence[Declaration] = STANDARD
+) -> pd.DataFrame:
+    """Return the last record that a feature would have counted, had its window reached back so far.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables.
+    index : MultiIndex
+        ``(household_id, as_of_date)``.
+    name : str
+        Name of a feature; a derived one stands for its inputs.
+    features : sequence of declarations, optional
+        Where the name is declared; default :data:`riskml.STANDARD` and those of the data.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`rows_behind` gives it, at most one row a household and date: none where no such record was known.
+    """
+    declared = {f.name: f for f in available(data, (*features, *data.features))}
+    found = [pd.DataFrame(columns=_COLUMNS)]
+    for leaf in _leaves(declared[name], declared) if name in declared else ():
+        rows = _known_rows(data, leaf, index)
+        if rows is not None:
+            rows = _described(leaf, rows)
+            found.append(rows[rows["date"] < rows["as_of_date"]].assign(feature=name)[_COLUMNS])
+    rows = pd.concat([piece for piece in found if len(piece)] or found[:1], ignore_index=True)
+    return rows.sort_values(["date", "known_on"], kind="stable").groupby(["household_id", "as_of_date"]).tail(1)
+
+
+def registrations(data: Monitoring, index: pd.MultiIndex) -> pd.DataFrame:
+    """Return the record with which each household came on file.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables.
+    index : MultiIndex
+        ``(household_id, as_of_date)``.
+
+    Returns
+    -------
+    DataFrame
+        ``household_id, as_of_date, table, date, end, known_on, column, value, amount``; ``date`` is ``known_on``.
+    """
+    versions = data.versions("households")
+    first = versions.groupby("household_id", as_index=False)["known_on"].min()
+    rows = index.to_frame(index=False).drop_duplicates().merge(first, on="household_id")
+    never = np.full(len(rows), np.datetime64("NaT", "s"))
+    rows = rows.assign(table="households", date=rows["known_on"], end=never, column="", value=np.nan, amount=np.nan)
+    return rows[[name for name in _COLUMNS if name != "feature"]]
 
 
 def _statistics(
@@ -317,33 +394,79 @@ def _leaves(feature: Feature, declared: dict[str, Feature]) -> list[Feature]:
 
 
 def _rows_of(data: Monitoring, feature: Feature, index: pd.MultiIndex) -> pd.DataFrame | None:
-    """Return the visible rows of one kernel feature for the households and dates of the index."""
-    frame = known_records(data, feature.table)
-    if frame is None or feature.kernel in ("neighbours", "custom"):
+    """Return the rows that entered one kernel feature for the households and dates of the index."""
+    if feature.kernel == "custom":
+        shown = [_shown_rows(data, table, index) for table in feature.tables]
+        return pd.concat([rows for rows in shown if len(rows)], ignore_index=True) if any(map(len, shown)) else None
+    if feature.kernel == "neighbours":
+        return _shown_rows(data, "households", index)
+    rows = _known_rows(data, feature, index)
+    if rows is None:
         return None
-    wanted = index.to_frame(index=False)
-    rows = frame[frame["household_id"].isin(wanted["household_id"])]
-    rows = rows.assign(value=_value(rows, feature.column, feature.where), row=np.arange(len(rows)))
-    rows["amount"] = _in_currency(data, feature, rows.index)
-    rows = rows.merge(wanted, on="household_id")
-    day = rows["as_of_date"]
-    rows = rows[(rows["known_on"] < day) & ~(rows["superseded_on"] < day) & rows["value"].notna()]
     if feature.kernel == "newest":
         rows = _newest_rows(data, rows)
     else:
         rows = {"event": _event_rows, "spell": _spell_rows, "roster": _roster_rows}[feature.kernel](feature, rows)
+    return _described(feature, rows)
+
+
+def _known_rows(data: Monitoring, feature: Feature, index: pd.MultiIndex) -> pd.DataFrame | None:
+    """Return the rows that a feature could count whatever its window, as known on the dates of the index."""
+    frame = None if feature.kernel in ("neighbours", "custom") else known_records(data, feature.table)
+    if frame is None:
+        return None
+    rows = _of_households(data, frame, index)
+    rows = rows.assign(value=_value(rows, feature.column, feature.where), amount=_in_currency(data, feature, rows))
+    rows = _with_dates(data, rows, index)
+    return rows[_in_force(rows) & rows["value"].notna()]
+
+
+def _shown_rows(data: Monitoring, table: str, index: pd.MultiIndex) -> pd.DataFrame:
+    """Return the rows of a table in force on the dates of the index, without a value."""
+    frame = data.versions(table) if table in data.tables else welfare_records(data)
+    rows = _with_dates(data, _of_households(data, frame, index), index)
+    rows = rows[_in_force(rows)]
+    date = next((rows[name] for name in ("date", "start") if name in rows), rows["known_on"])
+    end = rows["end"] if "end" in rows else np.full(len(rows), np.datetime64("NaT", "s"))
+    rows = rows.assign(table=table, date=date, end=end, column="", value=np.nan, amount=np.nan)
+    return rows[[*(name for name in _COLUMNS if name != "feature"), "row"]]
+
+
+def _of_households(data: Monitoring, frame: pd.DataFrame, index: pd.MultiIndex) -> pd.DataFrame:
+    """Return the rows of the households of an index, numbered."""
+    asked = np.zeros(len(data.household_ids) + 1, dtype=bool)
+    asked[data.household_ids.get_indexer(index.get_level_values(0))] = True
+    # A household that is not in the data has position -1, the last place.
+    asked[-1] = False
+    rows = frame[asked[frame["household_position"].to_numpy()]]
+    return rows.assign(row=np.arange(len(rows)))
+
+
+def _with_dates(data: Monitoring, rows: pd.DataFrame, index: pd.MultiIndex) -> pd.DataFrame:
+    """Return the rows once for each as-of date of their household."""
+    position = data.household_ids.get_indexer(index.get_level_values(0))
+    dates = pd.DataFrame({"household_position": position, "as_of_date": index.get_level_values(1)})
+    return rows.merge(dates.drop_duplicates(), on="household_position")
+
+
+def _in_force(rows: pd.DataFrame) -> pd.Series:
+    return (rows["known_on"] < rows["as_of_date"]) & ~(rows["superseded_on"] < rows["as_of_date"])
+
+
+def _described(feature: Feature, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the columns that all records have in common."""
     date = rows["start"] if "start" in rows else rows["date"]
     value = rows["value"] if feature.column is not None else np.nan
     rows = rows.assign(table=feature.table, date=date, column=feature.column or "", value=value)
     return rows if "end" in rows else rows.assign(end=np.full(len(rows), np.datetime64("NaT", "s")))
 
 
-def _in_currency(data: Monitoring, feature: Feature, versions: pd.Index) -> pd.Series | float:
+def _in_currency(data: Monitoring, feature: Feature, rows: pd.DataFrame) -> pd.Series | float:
     """Return a feature's amounts as versions of its table have them; NaN if they are none, or of several records."""
     column = TABLES[feature.table].by_name.get(feature.column or "") if feature.table != "welfare" else None
     if column is None or column.kind != "amount":
         return np.nan
-    return data.versions(feature.table).loc[versions, column.name]
+    return data.versions(feature.table)[column.name].loc[rows.index]
 
 
 def _edge(day: pd.Series, months: float) -> pd.Series:

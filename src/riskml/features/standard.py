@@ -187,6 +187,7 @@ _INCOME: tuple[Declaration, ...] = (
         unit="count",
         label_en="income record",
         label_zh="收入记录",
+        actionable=False,
     ),
     Derived(
         "income_change_3_12",
@@ -514,6 +515,7 @@ _PEOPLE: tuple[Declaration, ...] = (
         direction=-1,
         label_en="members fully able to work",
         label_zh="有劳动能力人数",
+        actionable=False,
     ),
     Roster(
         "members_weak",
@@ -522,6 +524,7 @@ _PEOPLE: tuple[Declaration, ...] = (
         unit="count",
         label_en="members partly able to work",
         label_zh="弱劳动力人数",
+        actionable=False,
     ),
     Roster(
         "members_disabled",
@@ -639,6 +642,7 @@ _PEOPLE: tuple[Declaration, ...] = (
         direction=-1,
         label_en="share of members fully able to work",
         label_zh="有劳动能力人口占比",
+        actionable=False,
     ),
     Derived(
         "disabled_share",
@@ -725,6 +729,7 @@ _SCHOOLING: tuple[Declaration, ...] = (
         unit="grade",
         label_en="stage of schooling",
         label_zh="在读学段",
+        actionable=False,
     ),
     Window(
         "schooling",
@@ -738,6 +743,7 @@ _SCHOOLING: tuple[Declaration, ...] = (
         direction=1,
         label_en="terms enrolled beyond compulsory school",
         label_zh="高中及以上在读学期",
+        actionable=False,
     ),
     Roster(
         "members_in_school",
@@ -746,6 +752,7 @@ _SCHOOLING: tuple[Declaration, ...] = (
         unit="count",
         label_en="members in school",
         label_zh="在校生人数",
+        actionable=False,
     ),
     Roster(
         "members_6_15_out_of_school",
@@ -811,6 +818,7 @@ _DWELLING: tuple[Declaration, ...] = (
         unit="count",
         label_en="house check",
         label_zh="住房核查",
+        actionable=False,
     ),
     Latest(
         "water",
@@ -842,6 +850,7 @@ _DWELLING: tuple[Declaration, ...] = (
         unit="count",
         label_en="water check",
         label_zh="饮水核查",
+        actionable=False,
     ),
 )
 
@@ -1326,6 +1335,7 @@ _ASSISTANCE: tuple[Declaration, ...] = (
     ),
 )
 
+# What the office did and noted: another visit or check changes the record, not the household's need.
 _OFFICE: tuple[Declaration, ...] = (
     Spell(
         "status",
@@ -1335,6 +1345,7 @@ _OFFICE: tuple[Declaration, ...] = (
         unit="flag",
         label_en="officially monitored",
         label_zh="监测对象",
+        actionable=False,
     ),
     Spell(
         "status",
@@ -1345,6 +1356,7 @@ _OFFICE: tuple[Declaration, ...] = (
         unit="count",
         label_en="official monitoring",
         label_zh="监测",
+        actionable=False,
     ),
     Spell(
         "status",
@@ -1355,6 +1367,7 @@ _OFFICE: tuple[Declaration, ...] = (
         unit="flag",
         label_en="monitored for sudden severe difficulty",
         label_zh="突发严重困难户",
+        actionable=False,
     ),
     Latest(
         "visits",
@@ -1364,6 +1377,7 @@ _OFFICE: tuple[Declaration, ...] = (
         direction=1,
         label_en="concern noted at the last visit (0 none to 2 serious)",
         label_zh="最近走访研判（0无至2严重）",
+        actionable=False,
         name="visit_concern",
     ),
     Window(
@@ -1376,6 +1390,7 @@ _OFFICE: tuple[Declaration, ...] = (
         unit="count",
         label_en="visit",
         label_zh="走访",
+        actionable=False,
     ),
     Window(
         "visits",
@@ -1389,11 +1404,22 @@ _OFFICE: tuple[Declaration, ...] = (
         direction=1,
         label_en="own declaration of risk",
         label_zh="自主申报",
+        actionable=False,
     ),
 )
 
 _COPING: tuple[Declaration, ...] = tuple(
-    Latest("coping", column, cause="income", unit="flag", direction=direction, label_en=label_en, label_zh=label_zh)
+    Latest(
+        "coping",
+        column,
+        cause="income",
+        unit="flag",
+        direction=direction,
+        label_en=label_en,
+        label_zh=label_zh,
+        # What is told of children in confidence is not for a card.
+        sensitive=column == "children_worked",
+    )
     for column, direction, label_en, label_zh in (
         ("spent_savings", 0, "spent savings to get by", "动用积蓄维持生活"),
         ("borrowed_family", 1, "borrowed from family to get by", "向亲友借款维持生活"),
@@ -1415,6 +1441,7 @@ _HISTORY: tuple[Declaration, ...] = (
         unit="count",
         label_en="lifting out of poverty",
         label_zh="脱贫",
+        actionable=False,
     ),
     Derived(
         "lifted_ever",

@@ -279,9 +279,9 @@ def _parts(evidence: list[dict[str, Any]], language: Language) -> list[dict[str,
 
 def _reasons(evidence: list[dict[str, Any]], language: Language) -> list[dict[str, Any]]:
     """Return the reasons that rest on records, each with the day that matters and its newest records."""
-    behind: dict[str, list[dict[str, Any]]] = {}
+    behind: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in evidence:
-        behind.setdefault(record["feature"], []).append(record)
+        behind.setdefault((record["cause"], record["feature"]), []).append(record)
     reasons = []
     for records in behind.values():
         shown = [_record(record, language) for record in records[:MAX_RECORDS]]

@@ -15,6 +15,7 @@ from riskml.explanation.wording import format_points, format_risk
 
 if TYPE_CHECKING:
     from riskml.explanation.contributions import Explanation
+    from riskml.tables.monitoring import Monitoring
 
 #: Points by cause, in the order of :data:`riskml.causes.CAUSES`.
 POINTS = [f"points_{cause}" for cause in CAUSES]
@@ -44,6 +45,7 @@ def watchlist(
     n: int | None = None,
     areas: Sequence[str] | NDArray[Any] | None = None,
     intervals: pd.DataFrame | None = None,
+    data: Monitoring | None = None,
 ) -> pd.DataFrame:
     """Rank households by risk and say of each why.
 
@@ -61,6 +63,8 @@ def watchlist(
         Area code of each row of ``risk``, as :func:`riskml.cohort` gives it.
     intervals : DataFrame, optional
         ``risk_lower, risk_upper`` for the rows of ``risk``, as ``model.risk_interval(X)`` gives.
+    data : Monitoring, optional
+        The tables the features were computed from: with them the reasons have days and amounts.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def watchlist(
     table, index = table.loc[order].reset_index(drop=True), risk.index[order]
     why = explanation.take(index)
     bounds = pd.DataFrame(np.nan, index=index, columns=["risk_lower", "risk_upper"]) if intervals is None else intervals
-    parts = [why.in_points().set_axis(POINTS, axis=1), why.top_causes(3), why.reasons(), bounds.loc[index]]
+    parts = [why.in_points().set_axis(POINTS, axis=1), why.top_causes(3), why.reasons(data), bounds.loc[index]]
     table = pd.concat([table, *(part.reset_index(drop=True) for part in parts)], axis=1)
     table["rank"] = np.arange(1, len(table) + 1)
     table = table[WATCHLIST_COLUMNS]

@@ -9,6 +9,7 @@ from riskml.commands.demo import demo
 from riskml.commands.lists import changes, report, score
 from riskml.commands.models import evaluate, recalibrated, train
 from riskml.commands.plans import plan
+from riskml.commands.stress import imagined
 from riskml.commands.tables import check, convert, import_, simulate
 from riskml.steps import Answer, Tell
 
@@ -23,6 +24,7 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "recalibrate": recalibrated,
     "score": score,
     "plan": plan,
+    "stress": imagined,
     "report": report,
     "changes": changes,
 }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.causes import CAUSES
-from riskml.datasets.law import BURN_IN, HAZARDS, MEASURES, Lanes, Rules, district_noise, draw_noise
+from riskml.datasets.law import BURN_IN, HAZARDS, MEASURES, Event, Lanes, Rules, district_noise, draw_noise
 from riskml.datasets.month import walk
 
 Rule = Literal["at_horizon", "any"]
@@ -48,6 +48,8 @@ class Truth:
         True welfare of each month from the burn-in on, in lines.
     traits, rules, seed
         What the law needs to live a month again.
+    event : Event or None
+        What struck the district beside what its law brings; part of every world lived again.
     """
 
     household_ids: pd.Index
@@ -57,6 +59,7 @@ class Truth:
     traits: Lanes
     rules: Rules
     seed: int
+    event: Event | None = None
 
     def __repr__(self) -> str:
         n_months = len(self.monthly_welfare) - BURN_IN
@@ -283,7 +286,9 @@ class Truth:
     ) -> NDArray[np.float32]:
         state = {name: values[start][..., lanes] for name, values in self.states.items()}
         months = range(start - BURN_IN, stop - BURN_IN)
-        lives = walk(state, _taken(self.traits, lanes), noise, months, self.rules, suppressed=without, given=given)
+        ways: dict[str, Any] = {"suppressed": without, "given": given}
+        ways["event"] = None if self.event is None else self.event.of(lanes)
+        lives = walk(state, _taken(self.traits, lanes), noise, months, self.rules, **ways)
         return np.stack([seen["welfare"] for _, seen in lives])
 
     def _groups(self, index: pd.MultiIndex) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:

@@ -1,0 +1,1 @@
+"""The whole district: how many may return, where, and what if something strikes it."""

@@ -633,6 +633,7 @@ def test_the_first_watchlist_of_the_readme_is_a_list_of_ten(capsys):
         ("README.md", {"check", "train", "evaluate", "score", "plan", "report", "changes"}),
         ("docs/outlook.md", {"outlook", "report"}),
         ("docs/real-panels.md", {"convert", "check", "train", "score"}),
+        ("docs/stress.md", {"stress"}),
     ],
 )
 def test_every_command_shown_to_readers_is_one_the_parser_knows(page, expected):

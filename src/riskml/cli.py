@@ -440,6 +440,29 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     _table_out(parser)
 
 
+def _stress(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+    _model(parser, required=True)
+    parser.add_argument(
+        "--scenario", type=_input, required=True, metavar="TOML", help="the imagined event (docs/stress.md)"
+    )
+    parser.add_argument("--as-of", type=_date, required=True, metavar="DATE", help="the day the question is asked")
+    parser.add_argument(
+        "--measures", type=_input, metavar="CSV", help="the measures on offer: find the budget that would hold the rate"
+    )
+    parser.add_argument(
+        "--top", type=_whole, metavar="N", help="length of the list without the event (default a tenth of all)"
+    )
+    parser.add_argument(
+        "--area-digits", type=_whole, metavar="N", help="first characters of area codes that make an area (default all)"
+    )
+    parser.add_argument(
+        "--tables", type=Path, metavar="DIR", help="folder for all tables as CSV: areas, causes, edits, outside, budget"
+    )
+    _seed(parser)
+    _table_out(parser)
+
+
 def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watchlist", type=_table, required=True, metavar="FILE", help="what `riskml score` wrote")
     parser.add_argument(
@@ -659,6 +682,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "effects": ("say what past help did about return, with its doubts, or why that cannot be told", _effects),
     "plan": ("assign measures to a watchlist within budgets, places and floors", _plan),
     "outlook": ("say how many households of each area may return, and where to raise the alarm", _outlook),
+    "stress": ("say what an imagined event would do: to whom, where, through which causes, at what cost", _stress),
     "report": ("write a watchlist as one HTML file to read and print", _report),
     "changes": ("say what is new since the previous watchlist, and why", _changes),
 }

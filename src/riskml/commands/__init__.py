@@ -11,6 +11,7 @@ from riskml.commands.lists import changes, report, score
 from riskml.commands.models import evaluate, recalibrated, train
 from riskml.commands.outlook import outlook
 from riskml.commands.plans import plan
+from riskml.commands.stress import imagined
 from riskml.commands.tables import check, convert, import_, simulate
 from riskml.steps import Answer, Tell
 
@@ -27,6 +28,7 @@ RUN: dict[str, Callable[[argparse.Namespace, Tell], Answer]] = {
     "outlook": outlook,
     "effects": effects,
     "plan": plan,
+    "stress": imagined,
     "report": report,
     "changes": changes,
 }

@@ -8,7 +8,7 @@ household's welfare in a month is its annualised net income over its members. Ho
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,6 +221,44 @@ class Rules:
     first_calendar_month: int = 1
     posts_close: int | None = None
     strike: int | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that strikes a district beside what its law brings, in one month or from that month on.
+
+    Arrays have one entry a household; where one is None nothing of that kind happens.
+
+    Attributes
+    ----------
+    month : int
+        Months since the first recorded one; the event strikes in it.
+    severity : ndarray of int, shape (n,), optional
+        A disaster of the household's township in that month: 0 none, 1 light, 2 serious, 3 severe.
+    hit : ndarray of bool, shape (n,), optional
+        Households that suffer from that disaster, as those hit by one of the law do.
+    jobs_end : ndarray of bool, shape (2, n), optional
+        Adults whose job, if they have one, ends in that month.
+    price_fall : ndarray of float, shape (n,), optional
+        By how much (log) the price of the household's product falls in that month.
+    bills : ndarray of float, shape (n,), optional
+        Factor of every medical bill from that month on.
+    ended : tuple of str
+        Measures that end in that month for everybody; none is given after that.
+    """
+
+    month: int
+    severity: NDArray[np.int8] | None = None
+    hit: NDArray[np.bool_] | None = None
+    jobs_end: NDArray[np.bool_] | None = None
+    price_fall: NDArray[np.float32] | None = None
+    bills: NDArray[np.float32] | None = None
+    ended: tuple[str, ...] = ()
+
+    def of(self, lanes: NDArray[np.int64]) -> Event:
+        """Return the event for some of the households, in that order."""
+        arrays = {name: getattr(self, name) for name in ("severity", "hit", "jobs_end", "price_fall", "bills")}
+        return replace(self, **{name: each[..., lanes] for name, each in arrays.items() if each is not None})
 
 
 def draw_noise(rng: np.random.Generator, n: int) -> Lanes:

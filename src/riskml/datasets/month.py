@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from riskml.datasets.law import (
     NEED_WEIGHTS,
     STATE,
     UNWATCHED_RATE,
+    Event,
     Lanes,
     Rules,
 )
@@ -40,6 +42,7 @@ def step(
     *,
     suppressed: Mapping[str, NDArray[np.bool_]] | None = None,
     given: Mapping[str, NDArray[np.bool_]] | None = None,
+    event: Event | None = None,
 ) -> tuple[Lanes, Lanes]:
     """Live one month.
 
@@ -59,6 +62,8 @@ def step(
         Cause -> lanes in which no shock of that cause happens this month. ``"assistance"``: no support ends.
     given : mapping of str to ndarray of bool, optional
         Measure -> lanes to which it is given at the start of the month, for its longest term.
+    event : Event, optional
+        What strikes the lanes beside what the law brings, in its month or from then on.
 
     Returns
     -------
@@ -74,6 +79,7 @@ def step(
         month,
         (rules.first_calendar_month - 1 + month) % 12 + 1,
         suppressed or {},
+        event,
         {"cost": np.zeros(len(traits["ability"]), np.float32)},
     )
     for name, lanes in (given or {}).items():
@@ -87,8 +93,9 @@ def step(
     _jobs(now)
     _incomes(now)
     _savings(now)
-    _end_support(now, rules.posts_close == month)
-    _officers(now, rules.posts_close is not None and month >= rules.posts_close)
+    closed = _closed(rules, event, month)
+    _end_support(now, closed)
+    _officers(now, closed)
     return {name: now.state[name].astype(dtype, copy=False) for name, (_, dtype) in STATE.items()}, now.seen
 
 
@@ -101,10 +108,12 @@ def walk(
     *,
     suppressed: Mapping[str, NDArray[np.bool_]] | None = None,
     given: Mapping[str, NDArray[np.bool_]] | None = None,
+    event: Event | None = None,
 ) -> Iterator[tuple[Lanes, Lanes]]:
     """Yield the state after each month and what happened in it; measures are given in the first month."""
     for month in months:
-        state, seen = step(state, traits, noise(month), month, rules, suppressed=suppressed, given=given)
+        ways: dict[str, Any] = {"suppressed": suppressed, "given": given, "event": event}
+        state, seen = step(state, traits, noise(month), month, rules, **ways)
         given = None
         yield state, seen
 
@@ -186,6 +195,7 @@ def _health(now: _Month) -> None:
     s["chronic"] |= ill & (size > 0.6)
     bill = ill * (0.3 + 2.5 * size**2) + is_hurt.any(axis=0) * (0.2 + u["accident_size"])
     bill += disabled.any(axis=0) * 0.6 + 0.05 * ((s["sick"] > 0).sum(axis=0) + (s["care"] > 0))
+    bill = bill * now.imposed("bills", 1.0, lasting=True)
     paid = bill * np.where(now.helped("health_assistance"), 0.4, 1.0)
     burnt = fire * (0.3 + 1.5 * u["accident_size"])
     now.seen["cost"] += paid + burnt
@@ -251,6 +261,8 @@ def _disasters(now: _Month) -> None:
     township = now.happens("township_disaster", rainy=rainy) * _severity(u["township_severity"])
     severity = np.maximum(village, township)
     hit = (severity > 0) & (u["hit"] < 0.4 + 0.15 * severity + 0.15 * traits["exposed"])
+    township = np.maximum(township, now.imposed("severity", np.int8(0)))
+    severity, hit = np.maximum(severity, township), hit | now.imposed("hit", False)
     loss = hit * (0.12 + 0.22 * severity).astype(np.float32)
     s["failed"] = np.maximum(s["failed"], loss)
     s["capital"] -= np.float32(0.27) * loss
@@ -270,6 +282,9 @@ def _production(now: _Month) -> None:
     s["failed"] = np.maximum(s["failed"] * np.float32(_C["loss_decay"]), lost)
     s["price"] = s["price"] * np.float32(_C["price_decay"]) + np.float32(0.02) * u["price"]
     s["price"] -= falls * (0.35 + 0.35 * u["price_size"])
+    fall = now.imposed("price_fall", 0.0)
+    s["price"] -= fall
+    falls = falls | (np.asarray(fall) > 0)
     s["capital"] += np.float32(0.015) * (0.25 * now.helped("production_grant") - s["capital"])
     s["capital"] = np.clip(s["capital"], -2.0, 0.5)
     now.seen |= {"lost": lost, "price_fell": falls, "price": s["price"]}
@@ -283,6 +298,7 @@ def _jobs(now: _Month) -> None:
     able = labour(s, traits, now.month)
     employed = s["job"] > 0
     lost = now.happens("job_end", informal=s["informal"], slump=s["slump"], old=old)
+    lost = lost | now.imposed("jobs_end", False)
     bound = _carer(s) & ((s["care"] > 2) | (s["rebuilding"] > 4))
     home = ((s["job"] == 2) & ((s["sick"] > 2) | (s["disabled"] > 0) | bound)) | (able < 0.2)
     found = ~employed & ~home & (able > 0.4) & (s["accompanying"] == 0)
@@ -340,20 +356,31 @@ def _savings(now: _Month) -> None:
     now.seen |= {"spent": now.seen["cost"] > 0.3 * s["savings"] + 0.05, "short": short}
 
 
-def _end_support(now: _Month, posts_closed: bool) -> None:
+def _closed(rules: Rules, event: Event | None, month: int) -> dict[str, bool]:
+    """Return the measures no longer given, and whether those that run end this month."""
+    closed = {}
+    if rules.posts_close is not None and month >= rules.posts_close:
+        closed["public_service_post"] = month == rules.posts_close
+    if event is not None and month >= event.month:
+        closed |= dict.fromkeys(event.ended, month == event.month)
+    return closed
+
+
+def _end_support(now: _Month, closed: Mapping[str, bool]) -> None:
     """Supports run out; a guarantee is renewed while the household is poor and the officer agrees."""
     s = now.state
-    if posts_closed:
-        place = MEASURE_NAMES.index("public_service_post")
+    for name in (name for name, ends in closed.items() if ends):
+        place = MEASURE_NAMES.index(name)
         s["support"][place] = np.minimum(s["support"][place], 1)
     place = MEASURE_NAMES.index("minimum_income_guarantee")
     renewed = (s["support"][place] == 1) & (s["average"] < 1.2) & (now.noise["give"][place] < 0.7)
+    renewed &= "minimum_income_guarantee" not in closed
     s["support"][place] = np.where(renewed, MEASURES["minimum_income_guarantee"].months[1] + 1, s["support"][place])
     kept = (s["support"] == 1) & now.suppressed.get("assistance", False)
     s["support"] = np.where(kept, 1, np.maximum(s["support"] - 1, 0))
 
 
-def _officers(now: _Month, posts_closed: bool) -> None:
+def _officers(now: _Month, closed: Mapping[str, bool]) -> None:
     """Officers judge need with error, watch households, and give help to those they think need it."""
     s, u, traits = now.state, now.noise, now.traits
     has = needs(s, traits, now.month)
@@ -365,7 +392,7 @@ def _officers(now: _Month, posts_closed: bool) -> None:
     category = np.where(s["average"] > 1.6, 3, np.where(traits["lifted"] > 0, 1, 2))
     s["watched"] = np.where(identified, category, np.where(s["calm"] >= 6, 0, s["watched"]))
     for place, (name, measure) in enumerate(MEASURES.items()):
-        if name == "public_service_post" and posts_closed:
+        if name in closed:
             continue
         rate = np.where(s["watched"] > 0, 0.22, UNWATCHED_RATE.get(name, 0.0)) * np.exp(0.4 * traits["leniency"])
         gets = has[name] & (s["support"][place] == 0) & (u["give"][place] < rate)
@@ -416,6 +443,7 @@ class _Month:
     month: int
     calendar: int
     suppressed: Mapping[str, NDArray[np.bool_]]
+    event: Event | None = None
     seen: Lanes = field(default_factory=dict)
 
     def happens(self, name: str, **factors: NDArray | bool) -> NDArray[np.bool_]:
@@ -435,3 +463,10 @@ class _Month:
     def helped(self, name: str) -> NDArray[np.bool_]:
         """Whether a measure is running."""
         return self.support(name) > 0
+
+    def imposed(self, name: str, otherwise: Any, *, lasting: bool = False) -> Any:
+        """Return what the event does to each lane this month, ``otherwise`` if nothing."""
+        event = self.event
+        now = event is not None and (self.month == event.month or (lasting and self.month > event.month))
+        value = getattr(event, name) if now else None
+        return otherwise if value is None else value

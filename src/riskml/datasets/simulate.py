@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from riskml.datasets.entries import make_tables
-from riskml.datasets.law import BURN_IN, Lanes, Rules, district_noise
+from riskml.datasets.law import BURN_IN, Event, Lanes, Rules, district_noise
 from riskml.datasets.month import step
 from riskml.datasets.office import Book
 from riskml.datasets.population import draw_traits, first_state
@@ -85,7 +85,49 @@ def make_monitoring(
         raise ValueError(f"start must be the first day of a month, got {start}")
     rules = _rules(scenario, first_day, n_months)
     seed = int(np.random.default_rng(random_state).integers(2**62))
-    truth, seen = _lived(n_households, n_months, rules, seed, first_day)
+    return _monitored(*_lived(n_households, n_months, rules, seed, first_day))
+
+
+def monitoring_under(truth: Truth, event: Event) -> Monitoring:
+    """Return the monitoring tables of a simulated district in the world in which an event struck it.
+
+    All months are lived again with the district's own random numbers: before the event the two worlds are the same,
+    after it they differ by the event and what follows from it. The office enters the other world with random
+    delays and mistakes of its own.
+
+    Parameters
+    ----------
+    truth : Truth
+        Of the district, as :func:`make_monitoring` gives it.
+    event : Event
+        What strikes it, with one entry a household of ``truth.household_ids``.
+
+    Returns
+    -------
+    Monitoring
+        As :func:`make_monitoring`; its ``truth`` holds the event in every future of it.
+
+    Raises
+    ------
+    ValueError
+        If the event's month was not recorded.
+
+    Examples
+    --------
+    >>> before = make_monitoring(50, n_months=18, random_state=1).truth
+    >>> no_jobs = Event(month=15, jobs_end=np.ones((2, 50), dtype=bool))
+    >>> (monitoring_under(before, no_jobs).truth.states["job"][15 + 12 + 1] > 0).sum()
+    np.int64(0)
+    """
+    n_months = len(truth.monthly_welfare) - BURN_IN
+    if not 0 <= event.month < n_months:
+        raise ValueError(f"event.month must be one of the {n_months} recorded months from 0 on, got {event.month}")
+    return _monitored(
+        *_lived(len(truth.household_ids), n_months, truth.rules, truth.seed, truth.first_day, event=event)
+    )
+
+
+def _monitored(truth: Truth, seen: Lanes) -> Monitoring:
     book = _opened_book(truth, seen)
     return Monitoring(make_tables(book), extract_on=pd.Timestamp(book.extract_on), truth=truth)
 
@@ -102,20 +144,22 @@ def _rules(scenario: str, first_day: pd.Timestamp, n_months: int) -> Rules:
     return Rules(first_day.month, **changes[scenario])
 
 
-def _lived(n: int, n_months: int, rules: Rules, seed: int, first_day: pd.Timestamp) -> tuple[Truth, Lanes]:
+def _lived(
+    n: int, n_months: int, rules: Rules, seed: int, first_day: pd.Timestamp, *, event: Event | None = None
+) -> tuple[Truth, Lanes]:
     """Live all months; return the truth and what happened in each month, ``(months, ..., n)``."""
     rng = np.random.default_rng([seed, _PEOPLE])
     traits = draw_traits(rng, n)
     state = first_state(rng, traits)
     states, happened = [state], []
     for month in range(-BURN_IN, n_months):
-        state, seen = step(state, traits, district_noise(seed, month, traits, rules), month, rules)
+        state, seen = step(state, traits, district_noise(seed, month, traits, rules), month, rules, event=event)
         states.append(state)
         happened.append({name: values for name, values in seen.items() if name not in ("support", "guarantee")})
     history = {name: np.stack([one[name] for one in states]) for name in state}
     record = {name: np.stack([_small(one[name]) for one in happened]) for name in happened[0]}
     ids = pd.Index(np.array([f"H{i + 1:06d}" for i in range(n)]), dtype=str, name="household_id")
-    return Truth(ids, first_day, history, record["welfare"], traits, rules, seed), record
+    return Truth(ids, first_day, history, record["welfare"], traits, rules, seed, event), record
 
 
 def _small(values: np.ndarray) -> np.ndarray:

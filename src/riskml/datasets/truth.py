@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.causes import CAUSES
-from riskml.datasets.law import BURN_IN, HAZARDS, MEASURES, SHARED, Lanes, Rules, district_noise, draw_noise
+from riskml.datasets.law import BURN_IN, HAZARDS, MEASURES, SHARED, Event, Lanes, Rules, district_noise, draw_noise
 from riskml.datasets.month import walk
 
 Rule = Literal["at_horizon", "any"]
@@ -50,6 +50,8 @@ class Truth:
         True welfare of each month from the burn-in on, in lines.
     traits, rules, seed
         What the law needs to live a month again.
+    event : Event or None
+        What struck the district beside what its law brings; part of every world lived again.
     """
 
     household_ids: pd.Index
@@ -59,6 +61,7 @@ class Truth:
     traits: Lanes
     rules: Rules
     seed: int
+    event: Event | None = None
 
     def __repr__(self) -> str:
         n_months = len(self.monthly_welfare) - BURN_IN
@@ -462,9 +465,10 @@ class Truth:
         state = {name: values[start][..., lanes] for name, values in self.states.items()}
         traits, welfare = _taken(self.traits, lanes), []
         until = stop if until is None else until
+        ways: dict[str, Any] = {"given": given, "event": None if self.event is None else self.event.of(lanes)}
         for first, last, suppressed in ((start, until, without), (until, stop, None)):
             months = range(first - BURN_IN, last - BURN_IN)
-            for after, seen in walk(state, traits, noise, months, self.rules, suppressed=suppressed, given=given):
+            for after, seen in walk(state, traits, noise, months, self.rules, suppressed=suppressed, **ways):
                 state = after
                 welfare.append(seen["welfare"])
         return np.stack(welfare)

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from test_trees import CASES, KINDS, SEEDS, _goes_left, odd_rows, trained
 from trees import Trees, dictionary, explanation, keys
 
+from riskml import steps
 from riskml.causes import CAUSES
 from riskml.explanation import coalitions
 from riskml.explanation.coalitions import Game, cause_interactions, cause_values
 from riskml.explanation.contributions import explain
 from riskml.explanation.shapley import prepare, shapley_values
 from riskml.model.booster_text import trees_of
+from riskml.output.watchlists import watchlist
 
 N_FEATURES = 5
 
@@ -204,6 +206,16 @@ def test_where_the_two_ways_put_another_cause_first_the_reason_says_so(model_and
     assert (said["reason_en"].str.contains("The main reason is uncertain: counted feature by") == other & raised).all()
     assert (said["reason_zh"].str.contains("首要因素不确定：逐项计算时，排在首位的是") == other & raised).all()
     assert not sums.reasons()["reason_en"].str.contains("uncertain").any()
+
+
+@pytest.mark.parametrize("causes", ["sum", "players"])
+def test_records_of_a_list_are_those_of_its_own_way_to_count(model_and_rows, causes):
+    model, X = model_and_rows
+    why = explain(model, X, causes=causes)
+    listed = watchlist(why.risk, why, n=30)
+    again = steps._as_listed(listed, model, X.loc[pd.MultiIndex.from_frame(listed[["household_id", "as_of_date"]])])
+    assert (again.top_causes()["cause_1"].to_numpy() == listed["cause_1"].to_numpy()).all()
+    assert again.causes == causes
 
 
 def test_another_way_to_count_is_refused_and_so_are_players_without_trees(model_and_rows):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from riskml.buckets.store import is_store
 from riskml.explanation.coalitions import CausesAs
-from riskml.explanation.contributions import explain
+from riskml.explanation.contributions import Explanation, explain
 from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import cohort, feature_table
 from riskml.files import replacing
@@ -20,7 +21,7 @@ from riskml.findings import in_words, language
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
 from riskml.output.report import write_report
-from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist
+from riskml.output.watchlists import POINTS, WATCHLIST_COLUMNS, watchlist
 from riskml.skill.groups import group_labels
 from riskml.tables.monitoring import Monitoring
 from riskml.tables.reading import read_monitoring
@@ -159,7 +160,13 @@ def evidence_of(
                 f"数据中没有名单上的住户{absent[0][0]!r}，请使用评分时的数据",
             )
         )
-    return explain(model, X.loc[wanted]).evidence(data, sensitive=sensitive)
+    return _as_listed(listed, model, X.loc[wanted]).evidence(data, sensitive=sensitive)
+
+
+def _as_listed(listed: pd.DataFrame, model: RiskClassifier, X: pd.DataFrame) -> Explanation:
+    """Return the explanation of the households of a list, its causes counted as those of the list were."""
+    ways = [explain(model, X, causes=causes) for causes in ("sum", "players")]
+    return min(ways, key=lambda why: np.nansum(np.abs(why.in_points().to_numpy() - listed[POINTS].to_numpy())))
 
 
 def figures_text(figures: pd.DataFrame) -> str:

@@ -40,19 +40,23 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     arguments = parser.parse_args()
     figures = pd.DataFrame([of_county(seed, arguments.households) for seed in range(1, arguments.seeds + 1)])
-    command = f"`python benchmarks/net.py --seeds {arguments.seeds} --households {arguments.households}`"
+    publish("net", page_of(figures, arguments.households), write=arguments.write)
+
+
+def page_of(figures: pd.DataFrame, n_households: int) -> str:
+    """Return the section of RESULTS.md, given the figures of each county."""
     parts = [
         "## Net of assistance",
-        f"{command}. {machine()} {arguments.seeds} simulated counties of {arguments.households:,} households, "
-        f"{N_MONTHS} months, horizon {HORIZON} months, at_horizon; learned from what was known on {TEST_FROM}, judged "
-        f"on the quarters from then on against {N_DRAWS} futures of each household. Means over counties with 95 % "
-        "intervals.",
+        f"`python benchmarks/net.py --seeds {len(figures)} --households {n_households}`. {machine()} {len(figures)} "
+        f"simulated counties of {n_households:,} households, {N_MONTHS} months, horizon {HORIZON} months, at_horizon; "
+        f"learned from what was known on {TEST_FROM}, judged on the quarters from then on against {N_DRAWS} futures of "
+        "each household. Means over counties with 95 % intervals.",
         markdown(rows_of(figures, DISTANCES)),
         f"Households whose support ends within three months. A list by risk holds {VISITED:.0%} of all households; a "
         f"list of the cliff {VISITED_CLIFF:.0%} of the cliff.",
         markdown(rows_of(figures, CLIFF)),
     ]
-    publish("net", "\n\n".join(parts), write=arguments.write)
+    return "\n\n".join(parts)
 
 
 #: Figure -> in words.

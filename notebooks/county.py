@@ -245,6 +245,9 @@ worth.pivot(index="threshold", columns="model", values="net_benefit").round(4)
 train_dates = rk.training_dates(data, horizon_months=HORIZON_MONTHS, every_months=6)
 X, y = rk.training_set(data, train_dates, horizon_months=HORIZON_MONTHS)
 model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1).fit(X, y)
+# A second model of the same households: would they be below the line without public transfers?
+y_net = rk.outcome_labels(data, X.index, horizon_months=HORIZON_MONTHS, net_of_assistance=True)
+rk.fit_net(model, X, y_net)
 last_month, today = pd.Timestamp("2024-06-01"), pd.Timestamp("2024-07-01")
 
 
@@ -253,7 +256,8 @@ def ranked(day: pd.Timestamp) -> tuple[pd.DataFrame, rk.Explanation]:
     now = rk.feature_table(data, [day])
     why = rk.explain(model, now)
     areas = data.area_of(now.index.get_level_values("household_id"))
-    return rk.watchlist(why.risk, why, areas=areas, intervals=model.risk_interval(now)), why
+    beside = {"net": rk.net_risk(model, now), "support": rk.running_support(data, now.index)}
+    return rk.watchlist(why.risk, why, areas=areas, intervals=model.risk_interval(now), **beside), why
 
 
 everybody, why = ranked(today)
@@ -269,6 +273,21 @@ listed[["rank", "household_id", "area_id", "risk", "risk_lower", "risk_upper", "
 sure = rk.go_and_look(everybody, n=n_visits)
 print(f"the list ends at a risk of {sure['cut_off'].iloc[0]:.1%}")
 sure.groupby(["listed", "standing"]).size()
+
+# %% [markdown]
+# ## Who looks safe because of help
+#
+# Every list shows two risks of the same households: as supported, and net of assistance, that is had the income to do
+# without public transfers. Where they lie far apart, a household is above the line because it is helped, and it stands
+# low on a list by risk until the help ends. The assistance cliff names those whose support ends within three months.
+# "Net" is arithmetic: it takes away all transfers, pensions too, and nobody knows from it what a household would do.
+
+# %%
+print(f"mean risk {everybody['risk'].mean():.1%}, net of assistance {everybody['risk_net'].mean():.1%}")
+cliff = rk.assistance_cliff(everybody)
+off_list = ~cliff["household_id"].isin(listed["household_id"])
+print(f"support ends within three months: {len(cliff)} households, {off_list.sum()} of them not on the list")
+cliff[["household_id", "measure", "support_ends_on", "risk", "risk_net", "difference"]].head(8).round(3)
 
 # %% [markdown]
 # ## Why
@@ -411,6 +430,7 @@ rk.write_report(
     evidence=why.take(on_cards).evidence(data),
     figures=figures[figures["model"] != "true risk"],
     changes=changes,
+    cliff=cliff,
 )
 print(f"county-report.html, {Path('county-report.html').stat().st_size / 1e3:,.0f} kB")
 

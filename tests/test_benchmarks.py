@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cases
 import first_cause
+import net
 import numpy as np
 import outlook
 import pandas as pd
@@ -362,3 +363,52 @@ def test_the_first_cause_is_counted_over_households_as_by_hand():
     assert "| less than half of the refits | 25.0% | 50.0% | 1 | 100% |" in page
     assert "| more, not all | 0.0% | 0.0% | 0 | - |" in page
     assert "uncertain (first in less than 50% of the refits) for 25.0% of all households and 50.0% of the list" in page
+
+
+# --- the risk net of assistance ---------------------------------------------------------------------------------------
+
+
+def cliff_table() -> pd.DataFrame:
+    """Return ten households, five of them on the cliff, with risks and outcomes of one's choice."""
+    on = np.arange(10) < 5
+    return pd.DataFrame(
+        {
+            "risk": [0.5, 0.4, 0.3, 0.2, 0.1] * 2,
+            "risk_net": [0.5, 0.6, 0.7, 0.8, 0.9] * 2,
+            "model": [0.4, 0.6, 0.7, 0.8, 0.9] * 2,
+            "true": [0.1] * 10,
+            "true_net": [0.6, 0.6, 0.7, 0.8, 0.9] * 2,
+            "ended": [0.1, 0.2, 0.3, 0.4, 0.5] * 2,
+            "returned": [1, 0, 0, 0, 0, 1, 1, 0, 0, 0],
+            "needed": [0, np.nan, np.nan, np.nan, np.nan, 1, 1, np.nan, np.nan, np.nan],
+            "cliff": on,
+            "listed": ~on,
+        }
+    )
+
+
+def test_figures_of_the_cliff_are_those_of_arithmetic() -> None:
+    far = net.distances(cliff_table())
+    assert far["mae_risk"] == pytest.approx(np.mean([0.1, 0.2, 0.4, 0.6, 0.8]))
+    assert far["mae_net"] == pytest.approx(0.1 / 5)
+    assert far["mae_model"] == pytest.approx(0.2 / 5)
+    assert far["gain_floor"] == pytest.approx(0.1 / 5)
+    found = net.on_the_cliff(cliff_table())
+    assert (found["n"], found["share"], found["off_list"]) == (5, 0.5, 1.0)
+    assert (found["returned"], found["returned_rest"]) == (0.2, 0.4)
+    assert (found["needed"], found["needed_rest"]) == (0.0, 1.0)
+    # Who returned has the highest risk and the lowest net of assistance; what ending adds rises with the latter.
+    assert (found["auc_risk"], found["auc_net"]) == (1.0, 0.0)
+    assert (found["rank_risk"], found["rank_net"]) == (pytest.approx(-1), pytest.approx(1))
+    assert (found["hit_risk"], found["hit_net"]) == (1.0, 0.0)
+    assert (found["added_risk"], found["added_net"]) == (0.0, pytest.approx(0.4))
+
+
+def test_the_net_benchmark_says_every_figure_with_its_interval() -> None:
+    names = [*net.DISTANCES, *net.CLIFF]
+    assert set(names) == set(net.distances(cliff_table())) | set(net.on_the_cliff(cliff_table()))
+    figures = pd.DataFrame({name: [0.1, 0.3] for name in names})
+    rows = net.rows_of(figures, net.DISTANCES)
+    # Of two values the interval is their mean and t(0.975, 1) = 12.706 standard errors of 0.1.
+    assert rows[1][1:] == ["0.200", f"{0.2 - 1.2706:.3f} to {0.2 + 1.2706:.3f}"]
+    assert len(rows) == 1 + len(net.DISTANCES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -25,8 +26,15 @@ from riskml.buckets.importing import append_tables, import_tables
 from riskml.buckets.scoring import score_store
 from riskml.buckets.sources import open_source
 from riskml.buckets.store import open_store, read_bucket
-from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
+from riskml.buckets.training import (
+    sampled,
+    sampled_training_set,
+    sampled_with_net,
+    training_dates_of,
+    training_set_with_net,
+)
 from riskml.cli import main
+from riskml.features.assistance import net_labels
 from riskml.features.panel import cohort
 from riskml.files import read_table
 from riskml.findings import DataRefused
@@ -237,11 +245,16 @@ def test_the_list_of_a_store_is_that_of_the_folder_byte_for_byte(county, tmp_pat
     monkeypatch.setattr(scoring, "_MERGED_AT_ONCE", 40)
     monkeypatch.setattr(scoring, "_GROUP_ROWS", 7)
     folder_asked = asked[: asked.index("--jobs")] if "--jobs" in asked else asked
-    assert score(county, "tables", tmp_path / "folder.csv", *folder_asked, "--json") == 0
+    cliffs = [tmp_path / f"{name}-cliff.csv" for name in ("folder", "store")]
+    assert score(county, "tables", tmp_path / "folder.csv", *folder_asked, "--json", "--cliff", str(cliffs[0])) == 0
     of_folder = capsys.readouterr().out.replace("folder.csv", "x")
-    assert score(county, "store", tmp_path / "store.csv", *asked, "--json") == 0
+    assert score(county, "store", tmp_path / "store.csv", *asked, "--json", "--cliff", str(cliffs[1])) == 0
     assert capsys.readouterr().out.replace("store.csv", "x") == of_folder
     assert (tmp_path / "store.csv").read_bytes() == (tmp_path / "folder.csv").read_bytes()
+    assert read_table(tmp_path / "store.csv")["risk_net"].notna().all()
+    # Of everybody, on the list or not, whatever was asked.
+    assert cliffs[0].read_bytes() == cliffs[1].read_bytes()
+    assert len(read_table(cliffs[0])) == json.loads(of_folder)["n_support_ends"] > 25
     assert not list(tmp_path.glob("*.parts"))
 
 
@@ -381,6 +394,19 @@ def test_a_training_set_from_a_store_is_that_of_the_folder_in_single_precision(c
     pd.testing.assert_frame_equal(X, expected.astype(np.float32), check_exact=True)
     pd.testing.assert_series_equal(returned, y)
     assert set(weight) == {1.0}
+
+
+def test_both_outcomes_of_a_store_are_those_of_the_folder(county):
+    store, data = open_store(county / "store"), read_monitoring(county / "tables")
+    dates = rk.training_dates(data, horizon_months=6)
+    whole, y = rk.training_set(data, dates, horizon_months=6)
+    kept, expected = sampled_with_net(y, net_labels(data, y, horizon_months=6), 0.3)
+    X, labels = training_set_with_net(store, dates, horizon_months=6, keep_nonreturns=0.3)
+    pd.testing.assert_frame_equal(X, whole[kept].astype(np.float32), check_exact=True)
+    pd.testing.assert_frame_equal(labels, expected)
+    # Each outcome keeps what it would keep alone; who returned without transfers only is there for the second.
+    assert X.index[labels["weight"] > 0].equals(y.index[sampled(y, 0.3)[0]])
+    assert ((labels["weight"] == 0) & (labels["weight_net"] == 1)).any()
 
 
 def test_a_training_set_of_a_past_day_holds_only_what_was_known(county):

@@ -28,6 +28,7 @@ from riskml.tables.reading import read_monitoring, write_monitoring
 
 COLUMNS = [
     *("household_id", "as_of_date", "area_id", "rank", "risk", "risk_lower", "risk_upper"),
+    *("risk_net", "risk_net_lower", "risk_net_upper", "support", "support_ends_on"),
     *(f"points_{cause}" for cause in CAUSES),
     *("cause_1", "cause_2", "cause_3", "reason_en", "reason_zh"),
 ]
@@ -615,7 +616,8 @@ def test_the_demo_tells_the_whole_story(tmp_path, capsys):
     ranks = [line.split()[0] for line in said if "  Risk " in line]
     assert ranks == [str(rank) for rank in range(1, 11)]
     written = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert written == {"county", "models", "watchlist.parquet", "measures.csv", "plan.csv", "report.html"}
+    names = {"county", "models", "watchlist.parquet", "cliff.parquet", "measures.csv", "plan.csv", "report.html"}
+    assert written == names
     plan = read_table(tmp_path / "demo" / "plan.csv")
     assert plan["cost"].sum() <= 500 * len(read_table(tmp_path / "demo" / "watchlist.parquet"))
 

@@ -121,6 +121,10 @@ def of_folder(county) -> pd.DataFrame:
 def assert_same_list(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     assert list(found.columns) == list(expected.columns)
     assert set(found["as_of_date"]) == {pd.Timestamp(AS_OF).date()}
+    ends = [pd.to_datetime(listed["support_ends_on"]) for listed in (found, expected)]
+    assert ends[0].notna().any()
+    assert ends[0].astype("datetime64[s]").tolist() == ends[1].tolist()
+    found, expected = (listed.drop(columns="support_ends_on") for listed in (found, expected))
     numbers = list(expected.select_dtypes("float"))
     texts = [name for name in expected if name not in (*numbers, "as_of_date")]
     assert found[texts].to_numpy().tolist() == expected[texts].to_numpy().tolist()

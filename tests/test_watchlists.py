@@ -24,7 +24,7 @@ def why():
 def test_the_list_has_exactly_the_columns_of_the_contract_and_ranks_by_risk(why):
     table = watchlist(why.risk, why)
     assert list(table) == WATCHLIST_COLUMNS
-    assert WATCHLIST_COLUMNS[7:20] == [f"points_{cause}" for cause in CAUSES]
+    assert WATCHLIST_COLUMNS[12:25] == [f"points_{cause}" for cause in CAUSES]
     assert table["rank"].tolist() == [1, 2, 3, 4, 5]
     assert table["risk"].is_monotonic_decreasing
     assert table["household_id"].tolist() == ["h004", "h001", "h000", "h003", "h002"]

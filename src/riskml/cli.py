@@ -222,6 +222,12 @@ def _train(parser: argparse.ArgumentParser) -> None:
         "--rule", choices=("at_horizon", "any"), default="at_horizon", help="when it counts as a return"
     )
     parser.add_argument("--net-of-assistance", action="store_true", help="judge on income without public transfers")
+    parser.add_argument(
+        "--without-net",
+        action="store_true",
+        help="do not learn the risk net of assistance beside the risk (saves a third of the time; lists then leave it "
+        "empty)",
+    )
     _every_months(parser)
     parser.add_argument(
         "--keep-nonreturns",
@@ -321,6 +327,13 @@ def _score(parser: argparse.ArgumentParser) -> None:
         default="sum",
         help="points of a cause: what its features get, summed (default), or what it gets as one player, so that a "
         "cause of many features is not favoured; where the two put another cause first, the reason says so",
+    )
+    parser.add_argument(
+        "--cliff",
+        type=_table_name,
+        metavar="FILE",
+        help="also write the households whose support ends within three months, on the list or not, those at highest "
+        "risk net of assistance first",
     )
     _jobs(parser)
     _table_out(parser)
@@ -477,6 +490,13 @@ def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limits", type=_table, metavar="FILE", help="with --plan: what `riskml plan --limits` wrote")
     _model(parser, required=False)
     parser.add_argument("--data", type=_input, metavar="DATA", help="the tables, for the records behind the reasons")
+    parser.add_argument(
+        "--cliff",
+        type=_table,
+        metavar="FILE",
+        help="what `riskml score --cliff` wrote: support that ends soon, also of households not on the list (default: "
+        "those on the list)",
+    )
     parser.add_argument(
         "--groups",
         type=_table,

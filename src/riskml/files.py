@@ -15,7 +15,8 @@ from riskml.findings import DataRefused, Finding
 
 #: Columns of result files that are text; all others are numbers, ``*_on`` and ``as_of_date`` dates.
 TEXT = (
-    *("household_id", "area_id", "level", "measure", "cause", "change", "source", "formerly", "limit", "condition"),
+    *("household_id", "area_id", "level", "measure", "support", "cause", "change"),
+    *("source", "formerly", "limit", "condition"),
     *("effect_source", "not_funded", "status", "reviewer", "decision", "reason"),
 )
 TEXT_PREFIXES = ("cause_", "reason_", "sentence_", "label_")

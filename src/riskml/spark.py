@@ -86,9 +86,10 @@ def score(
     -------
     Spark DataFrame
         One row a household at risk, in no order: the columns of :func:`riskml.watchlist` except ``rank``, with
-        ``as_of_date`` a ``date``. The rank is the place by falling ``risk``, equal risks by ``household_id``; order by
-        these and take the first N. Empty if nobody is at risk. ``points_<cause>`` are NaN, causes and reasons empty
-        where not explained.
+        ``as_of_date`` and ``support_ends_on`` of type ``date``. The rank is the place by falling ``risk``, equal risks
+        by ``household_id``; order by these and take the first N. Empty if nobody is at risk. ``points_<cause>`` are
+        NaN, causes and reasons empty where not explained. Since everybody is there, the assistance cliff is the rows
+        whose ``support_ends_on`` lies within three months.
 
     Raises
     ------
@@ -193,7 +194,7 @@ class _Task:
             tables["disasters"] = with_disasters_of_areas(tables, _frame(self.shared["disasters"]))
         data = Monitoring({**tables, "lines": _frame(self.shared["lines"])}, **self.monitoring)
         asked: dict[str, Any] = {"as_of_date": self.as_of_date, "n_listed": None, "n_explained": self.n_explained}
-        listed, _ = score_data(data, bucket, self.first_areas, _loaded(self.bundle), **asked)
+        listed, *_ = score_data(data, bucket, self.first_areas, _loaded(self.bundle), **asked)
         part = pa.Table.from_pandas(listed.drop(columns="rank"), schema=part_schema(), preserve_index=False)
         return part.cast(_result_schema()).replace_schema_metadata(None)
 
@@ -270,8 +271,9 @@ def _loaded(bundle: tuple[str, Iterable[tuple[str, bytes]]]) -> RiskClassifier:
 
 
 def _result_schema() -> pa.Schema:
-    """Return the columns of a part with the as-of date as Spark has dates."""
-    fields = [pa.field(field.name, pa.date32()) if field.name == "as_of_date" else field for field in part_schema()]
+    """Return the columns of a part with dates as Spark has them."""
+    dated = pa.types.is_timestamp
+    fields = [pa.field(field.name, pa.date32()) if dated(field.type) else field for field in part_schema()]
     return pa.schema(fields)
 
 

@@ -14,12 +14,15 @@ import pandas as pd
 from riskml.buckets.store import is_store
 from riskml.explanation.coalitions import CausesAs
 from riskml.explanation.contributions import Explanation, explain
+from riskml.features.assistance import running_support
 from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import cohort, feature_table
 from riskml.files import replacing
 from riskml.findings import in_words, language
 from riskml.model.classifier import RiskClassifier
+from riskml.model.net import net_risk
 from riskml.model.store import check_fits
+from riskml.output.cliff import assistance_cliff, ends_soon
 from riskml.output.report import write_report
 from riskml.output.watchlists import POINTS, WATCHLIST_COLUMNS, watchlist
 from riskml.skill.groups import group_labels
@@ -30,7 +33,7 @@ Tell = Callable[[str], None]
 #: Households with a card in the report.
 N_CARDS = 20
 #: What a list must have to be planned with, reported or compared.
-LIST_COLUMNS = tuple(name for name in WATCHLIST_COLUMNS if not name.startswith("risk_"))
+LIST_COLUMNS = tuple(name for name in WATCHLIST_COLUMNS if not name.startswith(("risk_", "support")))
 _SAID = ("cause_", "reason_")
 _WHY = ("points_", *_SAID)
 _SHOWN = ("auroc", "average_precision", "brier", "calibration_slope")
@@ -100,14 +103,29 @@ def ranked(
     by = model.fit_summary_.get("interval_groups", {}).get("by")
     groups = None if by is None else group_labels(by, X, at_risk, model.dictionary_)
     intervals = model.risk_interval(X, groups=groups)
+    net = net_risk(model, X, groups=groups, supported=pd.concat([risk, intervals], axis=1))
+    support = running_support(data, _multi(X.index))
     parts = []
     if n > 0:
         why = explain(model, X[:n], causes=causes)
-        parts.append(watchlist(risk[:n], why, areas=areas[:n], intervals=intervals[:n], data=data))
+        beside = {"intervals": intervals[:n], "net": net[:n], "support": support[:n]}
+        parts.append(watchlist(risk[:n], why, areas=areas[:n], **beside, data=data))
     if n < len(X):
-        rest = pd.concat([risk, intervals], axis=1)[n:].reset_index()
+        rest = pd.concat([risk, intervals, net, support], axis=1)[n:].reset_index()
         parts.append(without_reasons(rest.assign(area_id=areas[n:], rank=range(n + 1, len(X) + 1))))
     return pd.concat(parts, ignore_index=True)
+
+
+def cliff_of(data: Monitoring, model: RiskClassifier, X: pd.DataFrame) -> pd.DataFrame:
+    """Return the assistance cliff of everybody scored, on a list or not: most of them stand below its end."""
+    support = running_support(data, _multi(X.index)).reset_index()
+    soon = ends_soon(support["support_ends_on"], support["as_of_date"]).to_numpy()
+    X, support = X[soon], support[soon]
+    if X.empty:
+        return assistance_cliff(support.reindex(columns=WATCHLIST_COLUMNS))
+    areas = cohort(data, X.index.unique("as_of_date")).loc[X.index, "area_id"].to_numpy()
+    risks = pd.concat([model.predict_risk(X), net_risk(model, X)], axis=1)
+    return assistance_cliff(support.assign(area_id=areas, **{str(name): risks[name].to_numpy() for name in risks}))
 
 
 def without_reasons(listed: pd.DataFrame) -> pd.DataFrame:
@@ -115,6 +133,11 @@ def without_reasons(listed: pd.DataFrame) -> pd.DataFrame:
     kept = [name for name in WATCHLIST_COLUMNS if not name.startswith(_WHY) and name in listed]
     said = (name for name in WATCHLIST_COLUMNS if name.startswith(_SAID))
     return listed[kept].reindex(columns=WATCHLIST_COLUMNS).assign(**dict.fromkeys(said, ""))
+
+
+def _multi(index: pd.Index) -> pd.MultiIndex:
+    assert isinstance(index, pd.MultiIndex)
+    return index
 
 
 def write_html(
@@ -129,6 +152,7 @@ def write_html(
     look: pd.DataFrame | None = None,
     outlook: pd.DataFrame | None = None,
     limits: pd.DataFrame | None = None,
+    cliff: pd.DataFrame | None = None,
 ) -> None:
     """Write the report in the language of the messages, whole or not at all."""
     given: dict[str, Any] = {
@@ -139,6 +163,7 @@ def write_html(
         "look": look,
         "outlook": outlook,
         "limits": limits,
+        "cliff": cliff,
     }
     if missed is not None:
         given["missed"] = missed[f"sentence_{language()}"].tolist()

@@ -20,19 +20,19 @@ import riskml
 from riskml.buckets.store import Store, bucket_of, flush_to_disk, read_bucket
 from riskml.explanation.coalitions import CausesAs
 from riskml.features.panel import cohort, feature_table
-from riskml.files import TEXT_PREFIXES, replacing, write_pieces
+from riskml.files import TEXT, TEXT_PREFIXES, replacing, write_pieces
 from riskml.findings import ModelRefused, in_words
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
+from riskml.output.cliff import CLIFF_COLUMNS, in_cliff_order
 from riskml.output.watchlists import WATCHLIST_COLUMNS
-from riskml.steps import Tell, nobody_at_risk, ranked, without_reasons
+from riskml.steps import Tell, cliff_of, nobody_at_risk, ranked, without_reasons
 from riskml.tables.monitoring import Monitoring
 
 #: Rows brought into memory at a time while the ranks are merged.
 _MERGED_AT_ONCE = 100_000
 #: Rows of a part that are read together.
 _GROUP_ROWS = 8192
-_TEXT = ("household_id", "area_id")
 
 
 def score_store(
@@ -46,7 +46,7 @@ def score_store(
     causes: CausesAs = "sum",
     n_jobs: int = 1,
     tell: Tell | None = None,
-) -> tuple[int, int]:
+) -> tuple[int, int, pd.DataFrame]:
     """Write the watchlist of a date for all households of a store.
 
     Every finished bucket is kept in ``<out>.parts``, under a name that stands for the store, the model, the date
@@ -78,6 +78,8 @@ def score_store(
     -------
     n_cohort, n_written : int
         Households at risk on the date, and those in the file.
+    cliff : DataFrame
+        The households at risk whose support ends soon (:func:`riskml.assistance_cliff`), in the file or not.
 
     Raises
     ------
@@ -111,8 +113,10 @@ def score_store(
     n_written = write_pieces(_in_rank_order(parts, n_listed, n_explained), out, beside=parts_folder)
     flush_to_disk(out)
     flush_to_disk(out.parent)
+    near = [pq.read_table(_cliff_beside(path)).to_pandas() for path in parts]
+    cliff = in_cliff_order(pd.concat([table for table in near if len(table)] or near[:1]))
     shutil.rmtree(place, ignore_errors=True)
-    return n_cohort, n_written
+    return n_cohort, n_written, cliff
 
 
 def require_welfare(model: RiskClassifier) -> None:
@@ -142,8 +146,8 @@ def score_bucket(
     n_listed: int | None,
     n_explained: int | None,
     causes: CausesAs = "sum",
-) -> tuple[pd.DataFrame, int]:
-    """Return the watchlist of one bucket, ranked within it, and how many households it answers for.
+) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Return the watchlist of one bucket, ranked within it, whose support ends soon, and how many it answers for.
 
     A pure function: the same in a loop, in another process or on another machine.
     """
@@ -162,7 +166,7 @@ def score_data(
     n_listed: int | None,
     n_explained: int | None,
     causes: CausesAs = "sum",
-) -> tuple[pd.DataFrame, int]:
+) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Do what :func:`score_bucket` does, given the tables of the bucket and the first area of every bucket."""
     X = feature_table(data, [as_of_date])
     check_fits(model, X)
@@ -170,16 +174,21 @@ def score_data(
     area_id = cohort(data, [as_of_date])["area_id"]
     X = X.loc[bucket_of(area_id, first_areas) == bucket, list(model.feature_names_in_)]
     if X.empty:
-        return pd.DataFrame(columns=WATCHLIST_COLUMNS), 0
-    return ranked(data, model, X, n_listed=n_listed, n_explained=n_explained, causes=causes), len(X)
+        return pd.DataFrame(columns=WATCHLIST_COLUMNS), pd.DataFrame(columns=CLIFF_COLUMNS), 0
+    listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_explained, causes=causes)
+    return listed, cliff_of(data, model, X), len(X)
 
 
 def _identity(store: Store, model: RiskClassifier, asked: dict[str, Any]) -> str:
     """Return a name for the run: the same only if store, model, date and all that was asked are the same."""
     learned = [
-        *(booster.model_to_string() for booster in (model.booster_, *model.refits_)),
-        model.calibrator_.as_dict(),
-        model.dictionary_.to_json(),
+        [
+            *(booster.model_to_string() for booster in (each.booster_, *each.refits_)),
+            each.calibrator_.as_dict(),
+            each.dictionary_.to_json(),
+        ]
+        for each in (model, model.net_)
+        if each is not None
     ]
     whole = json.dumps([riskml.__version__, store.identity, learned, asked], sort_keys=True, default=str)
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
@@ -187,7 +196,12 @@ def _identity(store: Store, model: RiskClassifier, asked: dict[str, Any]) -> str
 
 def _write_part(store: Store, bucket: int, model: RiskClassifier, path: Path, **asked: Any) -> int:
     """Write the part of a bucket, whole or not at all; return its number."""
-    listed, n_cohort = score_bucket(store, bucket, model, **asked)
+    listed, cliff, n_cohort = score_bucket(store, bucket, model, **asked)
+    # Before the part, whose being there says that the bucket is done.
+    with replacing(_cliff_beside(path)) as temporary:
+        schema = pa.schema([(name, _kind(name)) for name in CLIFF_COLUMNS])
+        pq.write_table(pa.Table.from_pandas(cliff, schema=schema, preserve_index=False), temporary)
+        flush_to_disk(temporary)
     table = pa.Table.from_pandas(listed.drop(columns="rank"), schema=part_schema(), preserve_index=False)
     with replacing(path) as temporary:
         metadata = {"n_cohort": str(n_cohort)}
@@ -207,10 +221,15 @@ def part_schema() -> pa.Schema:
     return pa.schema([(name, _kind(name)) for name in WATCHLIST_COLUMNS if name != "rank"])
 
 
+def _cliff_beside(part: Path) -> Path:
+    """Return where the households of a bucket are kept whose support ends soon."""
+    return part.with_name(part.name.replace("bucket", "cliff"))
+
+
 def _kind(name: str) -> pa.DataType:
-    if name in _TEXT or name.startswith(TEXT_PREFIXES):
+    if name in TEXT or name.startswith(TEXT_PREFIXES):
         return pa.string()
-    return pa.timestamp("s") if name == "as_of_date" else pa.float64()
+    return pa.timestamp("s") if name == "as_of_date" or name.endswith("_on") else pa.float64()
 
 
 def _in_rank_order(parts: Sequence[Path], n_listed: int | None, n_explained: int | None) -> Iterator[pd.DataFrame]:

@@ -13,10 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.buckets.store import Store, read_bucket
+from riskml.features.assistance import net_labels
 from riskml.features.panel import cohort, dates_between, training_set
 from riskml.findings import DataRefused
 from riskml.tables.lines import welfare_records
 from riskml.tables.monitoring import Monitoring
+
+_LABELS = ["returned", "weight", "returned_net", "weight_net"]
 
 
 def training_dates_of(
@@ -95,8 +98,74 @@ def sampled_training_set(
     ValueError
         If the share is not above 0 and at most 1, or no outcome was observed.
     """
+    asked = {"as_of_dates": as_of_dates, "keep_nonreturns": keep_nonreturns, "known_by": known_by}
+    X, labels = _gathered(store, n_jobs, net=False, **asked, **outcome)
+    return X, labels["returned"], labels["weight"].to_numpy()
+
+
+def training_set_with_net(
+    store: Store,
+    as_of_dates: Sequence[pd.Timestamp],
+    *,
+    keep_nonreturns: float = 1.0,
+    known_by: object | None = None,
+    n_jobs: int = 1,
+    **outcome: Any,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of :func:`sampled_training_set` and those of the same net of assistance, in one table.
+
+    Parameters
+    ----------
+    store : Store
+        As for :func:`sampled_training_set`, and so all others.
+    as_of_dates : sequence of Timestamp
+        The days the question is asked.
+    keep_nonreturns : float, default 1.0
+        Share of the households that did not return to keep, for either outcome.
+    known_by : date, optional
+        Learn only from what was known before this day.
+    n_jobs : int, default 1
+        Buckets computed at the same time.
+    **outcome
+        ``horizon_months, rule, net_of_assistance`` of :func:`riskml.training_set`.
+
+    Returns
+    -------
+    X : DataFrame of float32
+        Features.
+    labels : DataFrame
+        ``returned, weight`` and ``returned_net, weight_net`` (:func:`riskml.features.assistance.net_labels`), indexed
+        as X; a weight is 0 for rows that are there for the other outcome's sake.
+
+    Raises
+    ------
+    ValueError
+        As :func:`sampled_training_set`.
+    """
+    asked = {"as_of_dates": as_of_dates, "keep_nonreturns": keep_nonreturns, "known_by": known_by}
+    return _gathered(store, n_jobs, net=True, **asked, **outcome)
+
+
+def sampled_with_net(y: pd.Series, y_net: pd.Series, keep_nonreturns: float) -> tuple[NDArray[np.bool_], pd.DataFrame]:
+    """Return the rows that :func:`sampled` keeps for either outcome, and of these labels and weights for both.
+
+    A weight is 0 where a row was not kept for that outcome, or its label is missing.
+    """
+    known = y_net.notna().to_numpy()
+    weights = []
+    for labels in (y, y_net):
+        rows, weight = sampled(labels, keep_nonreturns)
+        weights.append(np.zeros(len(y)))
+        weights[-1][rows] = weight
+    weights[1][~known] = 0.0
+    columns = {"returned": y, "weight": weights[0], "returned_net": y_net, "weight_net": weights[1]}
+    kept = (weights[0] > 0) | (weights[1] > 0)
+    return kept, pd.DataFrame(columns, index=y.index)[kept]
+
+
+def _gathered(store: Store, n_jobs: int, **asked: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return features, and labels with weights, of all buckets."""
     with tempfile.TemporaryDirectory(prefix="riskml-training-") as place:
-        asked = {"as_of_dates": as_of_dates, "keep_nonreturns": keep_nonreturns, "known_by": known_by, **outcome}
         of_buckets = _mapped(_write_rows, store, n_jobs, place=place, **asked)
         keys = pd.concat([rows for rows, _ in of_buckets], ignore_index=True)
         if keys.empty:
@@ -114,9 +183,8 @@ def sampled_training_set(
                 n_before += len(rows)
     keys = keys.iloc[order]
     index = pd.MultiIndex.from_frame(keys[["household_id", "as_of_date"]])
-    y = pd.Series(keys["returned"].to_numpy(), index=index, name="returned")
-    X = pd.DataFrame(values, index=index, columns=names, copy=False)
-    return X, y, np.where(y == 1, 1.0, 1 / keep_nonreturns)
+    labels = keys[_LABELS].astype(np.float64).set_index(index)
+    return pd.DataFrame(values, index=index, columns=names, copy=False), labels
 
 
 def sampled(y: pd.Series, keep_nonreturns: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -169,12 +237,13 @@ def _write_rows(
     as_of_dates: Iterable[pd.Timestamp],
     keep_nonreturns: float,
     known_by: object | None,
+    net: bool,
     **outcome: Any,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Write the features of a bucket's sample; return the rows they belong to and their names."""
     data = _known(store, bucket, known_by)
     names: list[str] = []
-    keys = [pd.DataFrame(columns=["household_id", "as_of_date", "returned"])]
+    keys = [pd.DataFrame(columns=["household_id", "as_of_date", *_LABELS])]
     values = []
     for day in as_of_dates:
         if data is None:
@@ -183,10 +252,11 @@ def _write_rows(
         area_id = cohort(data, [day])["area_id"].reindex(X.index)
         mine = store.bucket_of(area_id) == bucket
         X, y = X[mine], y[mine]
-        rows, _ = sampled(y, keep_nonreturns)
+        y_net = net_labels(data, y, **outcome) if net else pd.Series(np.nan, index=y.index)
+        rows, labels = sampled_with_net(y, y_net, keep_nonreturns)
         names = list(X.columns)
         values.append(X[rows].to_numpy(dtype=np.float32))
-        keys.append(y[rows].reset_index())
+        keys.append(labels.reset_index())
     if values:
         np.save(_part_of(place, bucket), np.concatenate(values))
     return pd.concat(keys[1:] or keys, ignore_index=True), names

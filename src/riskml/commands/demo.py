@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from riskml.datasets import make_monitoring
+from riskml.features.assistance import net_labels
 from riskml.features.panel import backtest_sets, training_dates, training_set
 from riskml.files import write_table
 from riskml.findings import in_words
@@ -17,7 +18,18 @@ from riskml.model.store import load_model, save_model
 from riskml.planning.assist import match_assistance
 from riskml.planning.measures import example_measures, read_measures
 from riskml.skill.backtest import compare, fit_model
-from riskml.steps import N_CARDS, Answer, Tell, evidence_of, features_on, figures_text, ranked, records, write_html
+from riskml.steps import (
+    N_CARDS,
+    Answer,
+    Tell,
+    cliff_of,
+    evidence_of,
+    features_on,
+    figures_text,
+    ranked,
+    records,
+    write_html,
+)
 from riskml.tables.monitoring import Monitoring
 from riskml.tables.reading import write_monitoring
 
@@ -38,15 +50,16 @@ def demo(arguments: argparse.Namespace, tell: Tell) -> Answer:
     test_from, figures = _compared(data, seed, tell)
     tell(in_words("learning from all that is known", "正在用全部已知数据训练"))
     X, y = training_set(data, training_dates(data, horizon_months=OUTCOME["horizon_months"]), **OUTCOME)
-    model = fit_model(data, X, y, outcome=OUTCOME, seed=seed)
+    model = fit_model(data, X, y, outcome=OUTCOME, seed=seed, y_net=net_labels(data, y, **OUTCOME))
     model.fit_summary_["figures_from"] = f"a model of the same kind that learned from what was known on {test_from}"
     bundle = save_model(model, out / "models", data=data, figures=figures)
-    listed = _listed(data, model, out, tell)
+    listed, cliff = _listed(data, model, out, tell)
     proposed, budget = _planned(listed, out, tell)
     tell(in_words("writing the report", "正在生成报告"))
     evidence = evidence_of(data, model, listed.head(N_CARDS))
     card = load_model(bundle).card_
-    write_html(out / "report.html", listed, plan=proposed, evidence=evidence, card=card, figures=figures)
+    given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
+    write_html(out / "report.html", listed, **given, cliff=cliff)
     return _answer(out, test_from, figures, listed, proposed, budget)
 
 
@@ -61,14 +74,17 @@ def _compared(data: Monitoring, seed: int, tell: Tell) -> tuple[str, pd.DataFram
     return test_from, compare(data, model, *sets, seed=seed)
 
 
-def _listed(data: Monitoring, model: RiskClassifier, out: Path, tell: Tell) -> pd.DataFrame:
+def _listed(data: Monitoring, model: RiskClassifier, out: Path, tell: Tell) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the list of the last day, and whose support ends soon, on it or not."""
     as_of_date = f"{data.extract_on:%Y-%m-%d}"
     tell(in_words(f"scoring and explaining {as_of_date}", f"正在对{as_of_date}评分并说明原因"))
     X = features_on(data, model, as_of_date)
     n_listed = max(1, round(VISITED_SHARE * len(X)))
     listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_listed)
-    write_table(listed, out / "watchlist.parquet")
-    return listed
+    cliff = cliff_of(data, model, X)
+    for name, table in (("watchlist", listed), ("cliff", cliff)):
+        write_table(table, out / f"{name}.parquet")
+    return listed, cliff
 
 
 def _planned(listed: pd.DataFrame, out: Path, tell: Tell) -> tuple[pd.DataFrame, float]:
@@ -108,7 +124,15 @@ def _answer(
         "",
         *(
             str(out / name)
-            for name in ("county", "models", "watchlist.parquet", "measures.csv", "plan.csv", "report.html")
+            for name in (
+                "county",
+                "models",
+                "watchlist.parquet",
+                "cliff.parquet",
+                "measures.csv",
+                "plan.csv",
+                "report.html",
+            )
         ),
     ]
     values = {

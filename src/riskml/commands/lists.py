@@ -11,6 +11,7 @@ from riskml.buckets.scoring import score_store
 from riskml.buckets.store import is_store, open_store
 from riskml.explanation.change import explain_change
 from riskml.explanation.used import data_used
+from riskml.explanation.wording import format_risk
 from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import feature_table
 from riskml.files import read_table, replacing, write_table
@@ -18,13 +19,15 @@ from riskml.findings import in_words, language
 from riskml.model.store import check_fits, load_model
 from riskml.outlook.areas import OUTLOOK_COLUMNS
 from riskml.output.certainty import go_and_look
+from riskml.output.cliff import CLIFF_COLUMNS, CLIFF_MONTHS
 from riskml.output.letter import write_letter
-from riskml.output.watchlists import WATCHLIST_COLUMNS, watchlist_changes
+from riskml.output.watchlists import watchlist_changes
 from riskml.steps import (
     LIST_COLUMNS,
     N_CARDS,
     Answer,
     Tell,
+    cliff_of,
     evidence_of,
     features_on,
     ranked,
@@ -32,6 +35,9 @@ from riskml.steps import (
     records,
     write_html,
 )
+
+#: Households of the assistance cliff that are named on the screen.
+N_CLIFF = 5
 
 
 def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -44,20 +50,44 @@ def score(arguments: argparse.Namespace, tell: Tell) -> Answer:
     if is_store(arguments.data):
         store, model = open_store(arguments.data), load_model(arguments.model)
         how = {**limits, "n_jobs": arguments.jobs, "tell": tell}
-        n_cohort, n_written = score_store(store, model, arguments.as_of, arguments.out, **how)
+        n_cohort, n_written, cliff = score_store(store, model, arguments.as_of, arguments.out, **how)
     else:
         data, model = read(arguments.data, tell), load_model(arguments.model)
         tell(in_words("scoring", "正在评分"))
         X = features_on(data, model, arguments.as_of)
         listed = ranked(data, model, X, **limits)
         write_table(listed, arguments.out)
-        n_cohort, n_written = len(X), len(listed)
+        n_cohort, n_written, cliff = len(X), len(listed), cliff_of(data, model, X)
+    if arguments.cliff is not None:
+        write_table(cliff, arguments.cliff)
     values = {"out": str(arguments.out), "as_of_date": arguments.as_of, "n_cohort": n_cohort, "n_listed": n_written}
+    values["n_support_ends"] = len(cliff)
     text = in_words(
         f"{arguments.out}: {n_written:,} of {n_cohort:,} households at risk on {arguments.as_of}",
         f"{arguments.out}：{arguments.as_of}监测范围内{n_cohort:,}户，列入{n_written:,}户",
     )
-    return Answer(values, text)
+    return Answer(values, "\n".join([text, *_cliff_lines(cliff)]))
+
+
+def _cliff_lines(cliff: pd.DataFrame) -> list[str]:
+    """Return in words how many households' support ends soon, and the first of them."""
+    head = in_words(
+        f"Support that ends within {CLIFF_MONTHS} months: {len(cliff):,} households, on the list or not; the first by "
+        "risk net of assistance (--cliff FILE writes all):",
+        f"未来{CLIFF_MONTHS}个月内帮扶到期：{len(cliff):,}户（含名单之外），按扣除转移性收入后的风险排列，最前的是"
+        "（--cliff FILE 写出全部）：",
+    )
+    lines = [head] if len(cliff) else []
+    for row in cliff.head(N_CLIFF).to_dict("records"):
+        day, risk = f"{row['support_ends_on']:%Y-%m-%d}", format_risk(row["risk"])
+        net = format_risk(row["risk_net"]) or in_words("not known", "未知")
+        lines.append(
+            in_words(
+                f"  {row['household_id']}  {row['measure']} until {day}: risk {risk}, net of assistance {net}",
+                f"  {row['household_id']}  {row['measure']}，{day}到期：风险{risk}，扣除转移性收入后{net}",
+            )
+        )
+    return lines
 
 
 def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
@@ -75,7 +105,8 @@ def _sureness(look: pd.DataFrame) -> tuple[dict[str, Any], str]:
 
 def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     """Write a watchlist as one HTML file."""
-    listed = read_table(arguments.watchlist, required=LIST_COLUMNS if arguments.top is None else WATCHLIST_COLUMNS)
+    intervals = () if arguments.top is None else ("risk_lower", "risk_upper")
+    listed = read_table(arguments.watchlist, required=(*LIST_COLUMNS, *intervals))
     look, said = None, ""
     sureness: dict[str, Any] = {}
     if arguments.top is not None:
@@ -100,6 +131,8 @@ def report(arguments: argparse.Namespace, tell: Tell) -> Answer:
     given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
     if arguments.outlook is not None:
         given["outlook"] = _outlook_beside(arguments, listed)
+    if arguments.cliff is not None:
+        given["cliff"] = read_table(arguments.cliff, required=CLIFF_COLUMNS)
     write_html(arguments.out, listed, **given, missed=missed, look=look, limits=limits)
     return Answer({"out": str(arguments.out), **sureness}, str(arguments.out) + said)
 

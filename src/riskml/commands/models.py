@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskml.buckets.store import is_store, open_store
-from riskml.buckets.training import sampled, sampled_training_set, training_dates_of
+from riskml.buckets.store import Store, is_store, open_store
+from riskml.buckets.training import sampled_with_net, training_dates_of, training_set_with_net
+from riskml.features.assistance import net_labels
 from riskml.features.censoring import effective_sample_size, weighed_training_set
 from riskml.features.outcomes import learned_outcome, outcome_values
 from riskml.features.panel import backtest_dates, backtest_sets, training_dates, training_set
@@ -48,20 +49,16 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     else:
         X, y = training_set(past, dates, **outcome)
         stand_for = np.ones(len(y))
-    rows, weight = sampled(y, arguments.keep_nonreturns)
-    weight = weight * stand_for[rows]
+    rows, labels = sampled_with_net(y, net_labels(past, y, **outcome), arguments.keep_nonreturns)
+    labels[["weight", "weight_net"]] = labels[["weight", "weight_net"]].mul(stand_for[rows], axis=0)
     sets = None if arguments.test_from is None else (X, y, *training_set(data, test_dates, **outcome))
-    X, y = X[rows], y[rows]
-    tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
     learned = {**outcome, **outcome_values(data, arguments.outcome)}
     how: dict[str, Any] = {
         "interval_groups": arguments.interval_groups,
         "n_trials": arguments.tune,
         "seed": arguments.seed,
     }
-    model = fit_model(data, X, y, outcome=learned, sample_weight=weight, **how)
-    model = _with_refits(model, X, y, weight, arguments, tell)
-    model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
+    model = _fitted(data, X[rows], labels, learned, arguments, tell, **how)
     if arguments.weigh_lost:
         # Of the observed rows alone: what the weights for those lost cost.
         share = effective_sample_size(stand_for) / len(stand_for)
@@ -163,14 +160,20 @@ def recalibrated(arguments: argparse.Namespace, tell: Tell) -> Answer:
     data, model = read(arguments.data, tell).known_by(arguments.until), load_model(arguments.model)
     if arguments.without_outcomes:
         tell(in_words("computing features", "正在计算特征"))
-        new = shift_base_rate(model, features_on(data, model, arguments.until))
+        X = features_on(data, model, arguments.until)
+        new = shift_base_rate(model, X)
+        new.net_ = None if model.net_ is None else shift_base_rate(model.net_, X)
     else:
         tell(in_words("computing features and outcomes", "正在计算特征和结果"))
         outcome = outcome_of(model)
         dates = _newer_dates(data, model, arguments, outcome["horizon_months"])
         X, y = training_set(data, dates, **outcome)
         check_fits(model, X)
-        new = recalibrate(model, X[list(model.feature_names_in_)], y)
+        X = X[list(model.feature_names_in_)]
+        new = recalibrate(model, X, y)
+        if model.net_ is not None:
+            y_net = net_labels(data, y, **outcome).dropna()
+            new.net_ = recalibrate(model.net_, X.loc[y_net.index], y_net)
     done = new.fit_summary_["recalibrations"][-1]
     done |= {"known_by": arguments.until}
     bundle = save_model(new, arguments.out, data=model.card_.get("data"))
@@ -207,15 +210,34 @@ def _train_from_store(arguments: argparse.Namespace, outcome: dict[str, Any], te
     tell(in_words("computing features and outcomes", "正在计算特征和结果"))
     months = {"horizon_months": arguments.horizon_months, "every_months": arguments.every_months}
     dates = training_dates_of(store, **months, **how)
-    X, y, weight = sampled_training_set(store, dates, keep_nonreturns=arguments.keep_nonreturns, **how, **outcome)
-    tell(in_words(f"learning from {len(y):,} rows", f"正在用{len(y):,}行数据训练"))
-    model = fit_model(store, X, y, outcome=outcome, sample_weight=weight, n_trials=arguments.tune, seed=arguments.seed)
-    model = _with_refits(model, X, y, weight, arguments, tell)
-    model.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
+    X, labels = training_set_with_net(store, dates, keep_nonreturns=arguments.keep_nonreturns, **how, **outcome)
+    model = _fitted(store, X, labels, outcome, arguments, tell, n_trials=arguments.tune, seed=arguments.seed)
     if arguments.test_from is not None:
         model.fit_summary_["known_by"] = arguments.test_from
     bundle = save_model(model, arguments.out, data=store.description())
     return Answer({"bundle": str(bundle), "fit": model.fit_summary_, "figures": None}, str(bundle))
+
+
+def _fitted(
+    data: Monitoring | Store,
+    X: pd.DataFrame,
+    labels: pd.DataFrame,
+    learned: dict[str, Any],
+    arguments: argparse.Namespace,
+    tell: Tell,
+    **how: Any,
+) -> RiskClassifier:
+    """Fit the model and, unless told not to, that of the risk net of assistance beside it."""
+    tell(in_words(f"learning from {len(X):,} rows", f"正在用{len(X):,}行数据训练"))
+    weight, weight_net = (labels[name].to_numpy() for name in ("weight", "weight_net"))
+    net: dict[str, Any] = {} if arguments.without_net else {"y_net": labels["returned_net"], "net_weight": weight_net}
+    model = fit_model(data, X, labels["returned"], outcome=learned, sample_weight=weight, **net, **how)
+    own = weight > 0
+    model = _with_refits(model, X[own], labels.loc[own, "returned"], weight[own], arguments, tell)
+    for fitted in (model, model.net_):
+        if fitted is not None:
+            fitted.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
+    return model
 
 
 def _with_refits(

@@ -86,6 +86,7 @@ class Truth:
         horizon_months: int = 12,
         rule: Rule = "at_horizon",
         n_draws: int = 200,
+        net_of_assistance: bool = False,
     ) -> pd.DataFrame:
         """Return each household's true risk: the share of its possible futures that end below the line.
 
@@ -102,6 +103,9 @@ class Truth:
             What counts as a return.
         n_draws : int, default 200
             Futures a household.
+        net_of_assistance : bool, default False
+            Judge the same futures by welfare without public transfers: arithmetic, as in
+            :func:`riskml.outcome_labels`, no world without them.
 
         Returns
         -------
@@ -128,7 +132,7 @@ class Truth:
             for first in range(0, n, max(1, _LANES // n_draws)):
                 lanes = np.arange(first, min(first + max(1, _LANES // n_draws), n))
                 rng = np.random.default_rng([self.seed, 1, position, first])
-                welfare = self._futures(np.repeat(lanes, n_draws), position, horizon_months, rng)
+                welfare = self._futures(np.repeat(lanes, n_draws), position, horizon_months, rng, net=net_of_assistance)
                 counts[i, lanes] = _below(welfare, rule).reshape(-1, n_draws).sum(axis=1)
         middle = (counts + 0.5) / (n_draws + 1)
         error = np.sqrt(middle * (1 - middle) / n_draws)
@@ -402,10 +406,10 @@ class Truth:
         return pd.Series(out, index=index, name="returned")
 
     def _futures(
-        self, lanes: NDArray[np.int64], position: int, n_months: int, rng: np.random.Generator
+        self, lanes: NDArray[np.int64], position: int, n_months: int, rng: np.random.Generator, *, net: bool = False
     ) -> NDArray[np.float32]:
         """Welfare of ``n_months`` months from a position on, with fresh random numbers, ``(n_months, n_lanes)``."""
-        return self._live(lanes, position, position + n_months, lambda month: draw_noise(rng, len(lanes)))
+        return self._live(lanes, position, position + n_months, lambda month: draw_noise(rng, len(lanes)), net=net)
 
     def _again(
         self,
@@ -460,6 +464,7 @@ class Truth:
         without: dict[str, NDArray[np.bool_]] | None = None,
         given: dict[str, NDArray[np.bool_]] | None = None,
         until: int | None = None,
+        net: bool = False,
     ) -> NDArray[np.float32]:
         """Welfare from position ``start`` to ``stop``; shocks are taken out before position ``until`` (or all)."""
         state = {name: values[start][..., lanes] for name, values in self.states.items()}
@@ -470,7 +475,7 @@ class Truth:
             months = range(first - BURN_IN, last - BURN_IN)
             for after, seen in walk(state, traits, noise, months, self.rules, suppressed=suppressed, **ways):
                 state = after
-                welfare.append(seen["welfare"])
+                welfare.append(seen["welfare"] - seen["transfers"] / seen["units"] if net else seen["welfare"])
         return np.stack(welfare)
 
     def _groups(self, index: pd.MultiIndex) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:

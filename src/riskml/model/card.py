@@ -81,8 +81,9 @@ def model_card(
     -------
     dict
         ``riskml`` (version), ``training`` (rows, households, events, dates, horizon), ``settings``, ``calibration``,
-        ``n_features``, ``tables_needed``, ``intended_use``, ``not_for``, ``limits`` (each English and Chinese), and
-        where given ``data``, ``figures`` and ``missed``.
+        ``n_features``, ``tables_needed``, ``intended_use``, ``not_for``, ``limits`` (each English and Chinese),
+        ``net`` where the model has the risk net of assistance beside it, and where given ``data``, ``figures`` and
+        ``missed``.
     """
     learned = model.fit_summary_.get("outcome", "welfare")
     card: dict[str, Any] = {
@@ -95,6 +96,11 @@ def model_card(
         **{key: {"en": en, "zh": zh} for key, (en, zh) in _SAID.items()},
         "limits": [{"en": en, "zh": zh} for en, zh in (*_LIMITS, *_LIMITS_OF_OUTCOME.get(learned, ()))],
     }
+    if model.net_ is not None:
+        learned_net = model.net_.fit_summary_
+        card["net"] = {name: learned_net[name] for name in ("rows", "events")} | {
+            "calibration": list(model.net_.calibration_)
+        }
     if isinstance(data, Mapping):
         card["data"] = dict(data)
     elif data is not None:
@@ -135,6 +141,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         f"- calibration: slope {calibration['slope']:.3f}, intercept {calibration['intercept']:.3f}; {source}",
         "",
     ]
+    lines += _net_lines(card.get("net"))
     lines += _interval_lines(card["training"].get("interval_groups"))
     lines += _recalibration_lines(card["training"].get("recalibrations", []))
     lines += [*_data_lines(card.get("data")), *_figure_lines(card.get("figures"))]
@@ -151,6 +158,17 @@ def card_text(card: Mapping[str, Any]) -> str:
 def _said(values: Mapping[str, Any]) -> list[str]:
     own = ("interval_groups", "recalibrations")
     return [f"- {key.replace('_', ' ')}: {value}" for key, value in values.items() if key not in own]
+
+
+def _net_lines(net: Mapping[str, Any] | None) -> list[str]:
+    if net is None:
+        return []
+    slope, intercept = net["calibration"]
+    said = (
+        f"A second model of the same rows, {net['rows']:,}, of which {net['events']:,} were below the line without "
+        f"public transfers; calibration: slope {slope:.3f}, intercept {intercept:.3f}."
+    )
+    return ["## Net of assistance", "", said, ""]
 
 
 def _interval_lines(groups: Mapping[str, Any] | None) -> list[str]:

@@ -74,6 +74,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         Rows, households, events, dates and source of the calibration, as plain values.
     refits_ : tuple of lightgbm.Booster
         The same learned again from other draws of households (:func:`riskml.with_refits`); empty after ``fit``.
+    net_ : RiskClassifier or None
+        The model of the risk net of assistance, where :func:`riskml.fit_net` has put one beside it.
 
     Examples
     --------
@@ -190,6 +192,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         )
         self.fit_summary_ = _summary(rows, self.calibrator_, self.horizon_months)
         self.refits_: tuple[lgb.Booster, ...] = ()
+        self.net_: RiskClassifier | None = None
         return self
 
     @property

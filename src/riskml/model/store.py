@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 FILES = ("model.txt", "calibration.json", "features.json", "card.json", "CARD.md")
 #: The boosters of the model's refits, one after the other; there if it has some.
 REFITS = "refits.txt"
+_MODEL_FILES = FILES[:4]
+#: Further models a bundle may hold: attribute of the model -> prefix of their files (``net-model.txt``, ...).
+COMPANIONS = {"net_": "net"}
 #: Older formats are read too, with intervals as they were: 1 has no base rate and no Venn-Abers steps, 2 none by group,
 #: 3 no refits.
 _FORMAT, _READ = 4, (1, 2, 3, 4)
@@ -71,8 +74,9 @@ def save_model(
     -------
     Path
         The bundle: ``model.txt, calibration.json, features.json, card.json, CARD.md, manifest.json``, and
-        ``refits.txt`` if the model has refits (:func:`riskml.with_refits`). Written aside, flushed to the disk and
-        renamed, so that it is whole or not there.
+        ``refits.txt`` if the model has refits (:func:`riskml.with_refits`); with a model of the risk net of assistance
+        (``net_``) also the first four of it, their names beginning with ``net-``. Written aside, flushed to the disk
+        and renamed, so that it is whole or not there.
 
     Raises
     ------
@@ -82,15 +86,14 @@ def save_model(
     if list(model.classes_) != [0, 1] or not hasattr(model, "feature_names_in_"):
         raise ValueError("a bundle holds a model fitted on a DataFrame with outcomes 0 and 1")
     card = model_card(model, data=data, figures=figures, missed=missed)
-    contents = {
-        "model.txt": write_booster(model.booster_),
-        "calibration.json": _json(model.calibrator_.as_dict()),
-        "features.json": _json(json.loads(model.dictionary_.to_json(orient="records", double_precision=15))),
-        "card.json": _json(card),
-        "CARD.md": card_text(card),
-    }
+    contents = {**_contents(model, card), "CARD.md": card_text(card)}
     if model.refits_:
         contents[REFITS] = "".join(map(write_booster, model.refits_))
+    for attribute, prefix in COMPANIONS.items():
+        companion = getattr(model, attribute)
+        if companion is not None:
+            own = _contents(companion, model_card(companion, data=data))
+            contents |= {f"{prefix}-{name}": text for name, text in own.items()}
     encoded = {name: text.encode("utf-8") for name, text in contents.items()}
     manifest = {
         "format": _FORMAT,
@@ -141,22 +144,10 @@ def load_model(folder: str | Path) -> RiskClassifier:
     """
     bundle = _bundle(Path(folder))
     bodies = _verified(bundle)
-    calibrator = _structured(bundle, "calibration.json", _calibration, _parsed(bundle, bodies, "calibration.json"))
-    dictionary = _structured(bundle, "features.json", _dictionary, _parsed(bundle, bodies, "features.json"))
-    card = _parsed(bundle, bodies, "card.json")
-    model = _structured(bundle, "card.json", _unfitted, card)
-    text = bodies["model.txt"].decode("utf-8", errors="replace")
-    model.booster_ = _structured(
-        bundle, "model.txt", lambda given: read_booster(given, n_features=len(dictionary)), text
-    )
-    texts = bodies.get(REFITS, b"").decode("utf-8", errors="replace")
-    n_refits = card["training"].get("refits", 0)
-    model.refits_ = _structured(bundle, REFITS, lambda given: _refits(given, len(dictionary), n_refits), texts)
-    model.calibrator_, model.fit_summary_, model.card_ = calibrator, card["training"], card
-    model.classes_ = np.array([0.0, 1.0])
-    model.dictionary_ = dictionary
-    model.feature_names_in_ = dictionary["name"].to_numpy(dtype=object)
-    model.n_features_in_ = len(dictionary)
+    model = _model(bundle, bodies, "")
+    for attribute, prefix in COMPANIONS.items():
+        there = f"{prefix}-model.txt" in bodies
+        setattr(model, attribute, _model(bundle, bodies, f"{prefix}-") if there else None)
     return model
 
 
@@ -182,6 +173,36 @@ def check_fits(model: RiskClassifier, X: pd.DataFrame) -> None:
         )
 
 
+def _contents(model: RiskClassifier, card: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files of one model."""
+    return {
+        "model.txt": write_booster(model.booster_),
+        "calibration.json": _json(model.calibrator_.as_dict()),
+        "features.json": _json(json.loads(model.dictionary_.to_json(orient="records", double_precision=15))),
+        "card.json": _json(card),
+    }
+
+
+def _model(bundle: Path, bodies: Mapping[str, bytes], prefix: str) -> RiskClassifier:
+    """Return one model of a bundle, whose files' names begin with a prefix."""
+    calibration, features, said, booster = (f"{prefix}{name}" for name in _MODEL_FILES[1:] + _MODEL_FILES[:1])
+    calibrator = _structured(bundle, calibration, _calibration, _parsed(bundle, bodies, calibration))
+    dictionary = _structured(bundle, features, _dictionary, _parsed(bundle, bodies, features))
+    card = _parsed(bundle, bodies, said)
+    model = _structured(bundle, said, _unfitted, card)
+    text = bodies[booster].decode("utf-8", errors="replace")
+    model.booster_ = _structured(bundle, booster, lambda given: read_booster(given, n_features=len(dictionary)), text)
+    texts = bodies.get(f"{prefix}{REFITS}", b"").decode("utf-8", errors="replace")
+    n_refits = card["training"].get("refits", 0)
+    model.refits_ = _structured(bundle, REFITS, lambda given: _refits(given, len(dictionary), n_refits), texts)
+    model.calibrator_, model.fit_summary_, model.card_ = calibrator, card["training"], card
+    model.classes_ = np.array([0.0, 1.0])
+    model.dictionary_ = dictionary
+    model.feature_names_in_ = dictionary["name"].to_numpy(dtype=object)
+    model.n_features_in_, model.net_ = len(dictionary), None
+    return model
+
+
 def _bundle(folder: Path) -> Path:
     if (folder / "manifest.json").is_file():
         return folder
@@ -199,6 +220,9 @@ def _verified(bundle: Path) -> dict[str, bytes]:
     """Return the bytes of every file, hashed against the manifest; those same bytes are parsed later."""
     names = {path.name for path in bundle.iterdir()}
     expected = {*FILES, "manifest.json", *names & {REFITS}}
+    for prefix in COMPANIONS.values():
+        own = {f"{prefix}-{name}" for name in _MODEL_FILES}
+        expected |= own if names & own else set()
     if names != expected:
         odd = ", ".join(sorted(names ^ expected))
         raise _refused(bundle, f"files are missing or do not belong: {odd}", f"文件缺失或多余：{odd}")

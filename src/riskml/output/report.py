@@ -13,16 +13,21 @@ from jinja2 import Environment
 import riskml
 from riskml.causes import CAUSES, cause_label, cause_topic
 from riskml.explanation.wording import dated, format_frequency, format_points, format_risk, format_value
+from riskml.model.net import NET_COLUMNS
+from riskml.output.cliff import assistance_cliff
 from riskml.output.outlook_section import outlook_section
 from riskml.output.pages import Language, column_name, environment, iso_day
 from riskml.output.report_text import FIGURE_AT_QUOTA, FIGURES, LIMITS, TABLE_NAMES, TEXT
 from riskml.output.watchlists import POINTS, Card, cards
 from riskml.planning.assist import NOT_FUNDED, plan_summary
 from riskml.planning.limits import limit_name
+from riskml.planning.measures import measure_name
 from riskml.tables.contract import TABLES
 
 #: Rows of the list, and of the changes, that the report shows; the rest is in the tables.
 MAX_ROWS = 500
+#: Households of the assistance cliff that the report names.
+MAX_CLIFF = 20
 #: Households below the list that the report names to go and look at.
 MAX_LOOK = 20
 #: Households without a measure that the report names, and the money that its shadow prices are for.
@@ -32,6 +37,12 @@ MONEY_STEP = 10_000
 MAX_RECORDS = 3
 #: Steps shown on a card; smaller ones are added up.
 MAX_STEPS = 6
+#: What a list made before these columns were written has in their place.
+_EMPTY: dict[str, Any] = {
+    **dict.fromkeys(NET_COLUMNS, np.nan),
+    "support": "",
+    "support_ends_on": pd.Series(pd.NaT, dtype="datetime64[s]").iloc[0],
+}
 
 
 def write_report(
@@ -47,6 +58,7 @@ def write_report(
     missed: Sequence[str] = (),
     look: pd.DataFrame | None = None,
     outlook: pd.DataFrame | None = None,
+    cliff: pd.DataFrame | None = None,
     language: Language = "en",
     n_cards: int = 20,
 ) -> None:
@@ -80,6 +92,8 @@ def write_report(
         As :func:`riskml.go_and_look` gives, for everybody scored: who is near the end of the list.
     outlook : DataFrame, optional
         As :func:`riskml.area_outlook` gives, for everybody scored: how many of each area may return.
+    cliff : DataFrame, optional
+        As :func:`riskml.assistance_cliff` gives, best for everybody scored; default: that of the watchlist.
     language : {"en", "zh"}, default "en"
         Language of the report.
     n_cards : int, default 20
@@ -96,6 +110,7 @@ def write_report(
         raise ValueError("write_report: the watchlist has no household")
     if language not in ("en", "zh"):
         raise ValueError(f"write_report(language={language!r}): expected 'en' or 'zh'")
+    watchlist = watchlist.assign(**{name: _EMPTY[name] for name in _EMPTY if name not in watchlist})
     html = (
         _environment(language)
         .get_template("report.html.j2")
@@ -115,6 +130,8 @@ def write_report(
             else changes[changes["change"] != "stayed"].head(MAX_ROWS).to_dict("records"),
             cards=[_card(one, language) for one in cards(watchlist, plan=plan, evidence=evidence, n_cards=n_cards)],
             n_listed=len(watchlist),
+            has_net=bool(watchlist["risk_net"].notna().any()),
+            cliff=_cliff(assistance_cliff(watchlist) if cliff is None else cliff, watchlist, language),
             look=None if look is None else _look(look),
             outlook=None if outlook is None else outlook_section(outlook, language),
             figures=None if figures is None else _figure_rows(figures, language),
@@ -174,7 +191,8 @@ def _cause_rows(watchlist: pd.DataFrame) -> list[dict[str, Any]]:
 def _list_rows(watchlist: pd.DataFrame, plan: pd.DataFrame | None, language: Language) -> list[dict[str, Any]]:
     """Return the first rows of the list with the label of the measure proposed."""
     table = watchlist.head(MAX_ROWS).rename(columns={f"reason_{language}": "why"})
-    table = table.assign(interval=[_interval(*pair) for pair in table[["risk_lower", "risk_upper"]].to_numpy(float)])
+    for name, ends in (("interval", ["risk_lower", "risk_upper"]), ("interval_net", NET_COLUMNS[1:])):
+        table = table.assign(**{name: [_interval(*pair) for pair in table[ends].to_numpy(float)]})
     if plan is not None:
         given = plan[plan["measure"] != ""].groupby("household_id")[f"label_{language}"].agg("; ".join)
         table["proposed"] = table["household_id"].map(given).fillna("").to_numpy()
@@ -231,6 +249,9 @@ def _card(card: Card, language: Language) -> dict[str, Any]:
         **card.row,
         "why": card.row[f"reason_{language}"],
         "interval": _interval(card.row["risk_lower"], card.row["risk_upper"]),
+        "interval_net": _interval(card.row["risk_net_lower"], card.row["risk_net_upper"]),
+        "support": _supports(card.row["support"], language),
+        "support_ends_on": iso_day(card.row["support_ends_on"]),
         "bars": _bars(card, language),
         "measures": [{**row, "name": row[f"label_{language}"] or row["measure"]} for row in funded],
         "refused": refused[0] if refused else "",
@@ -350,6 +371,28 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, str | int | float)
         or (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value))
     ]
+
+
+def _cliff(cliff: pd.DataFrame, watchlist: pd.DataFrame, language: Language) -> dict[str, Any]:
+    """Return how many households' support ends soon, and the first of them with their place on the list."""
+    place = cliff["household_id"].map(watchlist.drop_duplicates("household_id").set_index("household_id")["rank"])
+    shown = cliff.assign(rank=place).head(MAX_CLIFF).to_dict("records")
+    rows = [
+        {
+            **{str(name): cell for name, cell in row.items()},
+            "measure": measure_name(row["measure"], language),
+            "support": _supports(row["support"], language),
+            "support_ends_on": iso_day(row["support_ends_on"]),
+        }
+        for row in shown
+    ]
+    return {"rows": rows, "n": len(cliff), "n_off": int(place.isna().sum()), "n_more": len(cliff) - len(rows)}
+
+
+def _supports(support: str, language: Language) -> str:
+    """Return the names of the measures that run."""
+    names = [measure_name(name, language) for name in support.split(";") if name]
+    return ("、" if language == "zh" else ", ").join(names)
 
 
 def _look(look: pd.DataFrame) -> dict[str, Any]:

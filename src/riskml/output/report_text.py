@@ -37,6 +37,32 @@ TEXT: dict[str, tuple[str, str]] = {
     "why": ("Why", "原因说明"),
     "measure": ("Measure proposed", "拟帮扶措施"),
     "more_rows": ("{} more households follow in the table of the list.", "其余{}户见名单数据表。"),
+    "risk_net": ("Net of assistance", "扣除转移性收入后"),
+    "net_note": (
+        "Net of assistance: the risk if what the household earns had to do without public transfers. Where the two lie "
+        "far apart, the household is above the line because it is helped.",
+        "扣除转移性收入后：不计公共转移性收入时的风险。两者相差较大，说明该户目前在线以上是因为有帮扶。",
+    ),
+    "cliff": ("Support that ends within three months", "未来三个月内到期的帮扶"),
+    "cliff_n": (
+        "{} households, {} of them not on this list. Those at highest risk net of assistance come first.",
+        "共{}户，其中{}户不在本名单上。按扣除转移性收入后的风险由高到低排列。",
+    ),
+    "cliff_note": (
+        "Only what was entered by the date above: a renewal that nobody has entered yet looks like an end, and support "
+        "without an end date is not here. Net of assistance takes away all public transfers, also those that go on, "
+        "and none of the help that is not paid as income.",
+        "只依据上述日期之前已录入的信息：尚未录入的续期会显示为到期，没有到期日的帮扶不在此列。"
+        "扣除的是全部公共转移性收入（包括仍将继续的），不包括不以收入形式发放的帮扶。",
+    ),
+    "cliff_more": ("{} more follow in the table of support that ends.", "其余{}户见帮扶到期表。"),
+    "ends_first": ("Ends first", "最先到期"),
+    "ends_on": ("Last day", "到期日"),
+    "on_list": ("Place on the list", "名单位次"),
+    "all_support": ("All support", "全部帮扶"),
+    "support_until": ("Support that runs: {}. The first to end does so on {}.", "正在享受的帮扶：{}。最先到期日：{}。"),
+    "support_open": ("Support that runs: {}. No end is known.", "正在享受的帮扶：{}。未录入到期日。"),
+    "net_of": ("Net of assistance {}", "扣除转移性收入后{}"),
     "look": ("Go and look", "需要上门核实"),
     "look_sure": (
         "The list of {} ends at a risk of {}. {} of the households on it surely belong there: the whole interval of "

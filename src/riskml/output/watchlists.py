@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from riskml.causes import CAUSES, cause_label
 from riskml.explanation.wording import format_points, format_risk
+from riskml.features.assistance import SUPPORT_COLUMNS
+from riskml.model.net import NET_COLUMNS
 
 if TYPE_CHECKING:
     from riskml.explanation.contributions import Explanation
@@ -28,6 +30,8 @@ WATCHLIST_COLUMNS = [
     "risk",
     "risk_lower",
     "risk_upper",
+    *NET_COLUMNS,
+    *SUPPORT_COLUMNS,
     *POINTS,
     "cause_1",
     "cause_2",
@@ -35,6 +39,14 @@ WATCHLIST_COLUMNS = [
     "reason_en",
     "reason_zh",
 ]
+
+
+#: What stands beside the risk where it was not given: intervals, the risk net of assistance, the support that runs.
+_NOT_GIVEN: tuple[dict[str, Any], ...] = (
+    {"risk_lower": np.nan, "risk_upper": np.nan},
+    dict.fromkeys(NET_COLUMNS, np.nan),
+    {"support": "", "support_ends_on": np.datetime64("NaT", "s")},
+)
 
 
 def watchlist(
@@ -46,6 +58,8 @@ def watchlist(
     areas: Sequence[str] | NDArray[Any] | None = None,
     intervals: pd.DataFrame | None = None,
     data: Monitoring | None = None,
+    net: pd.DataFrame | None = None,
+    support: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Rank households by risk and say of each why.
 
@@ -65,20 +79,25 @@ def watchlist(
         ``risk_lower, risk_upper`` for the rows of ``risk``, as ``model.risk_interval(X)`` gives.
     data : Monitoring, optional
         The tables the features were computed from: with them the reasons have days and amounts.
+    net : DataFrame, optional
+        The risk net of assistance for the rows of ``risk``, as :func:`riskml.net_risk` gives.
+    support : DataFrame, optional
+        The support that runs, for the rows of ``risk``, as :func:`riskml.running_support` gives.
 
     Returns
     -------
     DataFrame
         Columns :data:`WATCHLIST_COLUMNS`, rank 1 (highest risk) first, equal risks by ``household_id``.
-        ``risk_lower`` and ``risk_upper`` are NaN without ``intervals``, ``area_id`` is empty without ``areas``. With a
-        plan also ``measure`` (several joined by ``;``, empty: none) and ``cost`` (currency, their sum).
+        ``risk_lower`` and ``risk_upper`` are NaN without ``intervals``, ``risk_net`` and its ends without ``net``;
+        ``area_id`` is empty without ``areas``, ``support`` empty and ``support_ends_on`` NaT without ``support``. With
+        a plan also ``measure`` (several joined by ``;``, empty: none) and ``cost`` (currency, their sum).
 
     Raises
     ------
     ValueError
         If ``risk`` has more than one as-of date, a household twice, or missing values.
     KeyError
-        If a household of the list is not explained, or has no interval.
+        If a household of the list is not explained, or is missing in what is given beside the risk.
     """
     _check(risk)
     keys = risk.index.to_frame(index=False).set_axis(["household_id", "as_of_date"], axis=1)
@@ -86,8 +105,11 @@ def watchlist(
     order = table.sort_values(["risk", "household_id"], ascending=[False, True], kind="stable").index[:n]
     table, index = table.loc[order].reset_index(drop=True), risk.index[order]
     why = explanation.take(index)
-    bounds = pd.DataFrame(np.nan, index=index, columns=["risk_lower", "risk_upper"]) if intervals is None else intervals
-    parts = [why.in_points().set_axis(POINTS, axis=1), why.top_causes(3), why.reasons(data), bounds.loc[index]]
+    given = [
+        pd.DataFrame(empty, index=index) if beside is None else beside.loc[index, list(empty)]
+        for beside, empty in zip((intervals, net, support), _NOT_GIVEN, strict=True)
+    ]
+    parts = [why.in_points().set_axis(POINTS, axis=1), why.top_causes(3), why.reasons(data), *given]
     table = pd.concat([table, *(part.reset_index(drop=True) for part in parts)], axis=1)
     table["rank"] = np.arange(1, len(table) + 1)
     table = table[WATCHLIST_COLUMNS]

@@ -91,6 +91,30 @@ def write_measures_template(path: str | Path) -> None:
     pd.DataFrame(rows, columns=list(MEASURE_COLUMNS)).to_csv(path, index=False, encoding="utf-8-sig")
 
 
+def measure_name(measure: str, language: str = "en") -> str:
+    """Return what an official kind of measure is called; another is called as it is written.
+
+    Parameters
+    ----------
+    measure : str
+        As in the table ``assistance`` or a table of measures.
+    language : {"en", "zh"}, default "en"
+        Language of the name.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Examples
+    --------
+    >>> measure_name("health_assistance", "zh"), measure_name("own project")
+    ('医疗救助', 'own project')
+    """
+    names = {row[0]: row[1:3] for row in _OFFICIAL}
+    return names.get(measure, (measure, measure))[language == "zh"]
+
+
 def example_measures() -> pd.DataFrame:
     """Return eight measures with costs and effects assumed for demonstrations; no study stands behind them.
 

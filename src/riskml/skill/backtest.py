@@ -15,6 +15,7 @@ from riskml.features.panel import cohort
 from riskml.features.standard import STANDARD
 from riskml.findings import in_words
 from riskml.model.classifier import RiskClassifier
+from riskml.model.net import fit_net
 from riskml.model.tuning import tune
 from riskml.skill.baselines import rivals
 from riskml.skill.benefits import concentration_curve, targeting_summary
@@ -41,6 +42,8 @@ def fit_model(
     interval_groups: Sequence[str] = (),
     n_trials: int = 0,
     seed: int = 0,
+    y_net: pd.Series | None = None,
+    net_weight: NDArray[np.float64] | None = None,
 ) -> RiskClassifier:
     """Fit the model on a training set, with the meanings of the data's own features too.
 
@@ -62,6 +65,13 @@ def fit_model(
         Settings to try first (:func:`riskml.tune`); what that gained is kept in ``fit_summary_``.
     seed : int, default 0
         Of the model and the search.
+    y_net : Series, optional
+        What came of the rows net of assistance (:func:`riskml.features.assistance.net_labels`). Where it has both
+        classes and differs from ``y`` somewhere, the model of the risk net of assistance is fitted too and put beside
+        the model (``net_``); where no transfer is recorded a second risk would be the first, and say that aid does
+        nothing.
+    net_weight : ndarray of float64, shape (n_rows,), optional
+        Weights of the rows for ``y_net``; default ``sample_weight``.
 
     Returns
     -------
@@ -77,12 +87,14 @@ def fit_model(
     model = RiskClassifier(dictionary=dictionary, horizon_months=outcome["horizon_months"], random_state=seed)
     searched: dict[str, Any] = {}
     if n_trials:
+        # Rows of weight 0 are there for the net model only.
+        own = np.ones(len(y), dtype=bool) if sample_weight is None else np.asarray(sample_weight) > 0
         found = tune(
-            X,
-            y,
+            X[own],
+            y[own],
             model=model,
             n_trials=n_trials,
-            sample_weight=sample_weight,
+            sample_weight=None if sample_weight is None else sample_weight[own],
             random_state=seed,
             horizon_months=outcome["horizon_months"],
         )
@@ -92,8 +104,11 @@ def fit_model(
         groups = group_labels(interval_groups, X, _people(data, outcome, X), dictionary)
     model.fit(X, y, sample_weight, groups)
     model.fit_summary_.update(outcome | searched)
-    if interval_groups:
-        model.fit_summary_["interval_groups"]["by"] = list(interval_groups)
+    if y_net is not None and y_net.nunique() == 2 and (y_net - y).any():
+        fit_net(model, X, y_net, sample_weight if net_weight is None else net_weight, groups)
+    for fitted in (model, model.net_):
+        if interval_groups and fitted is not None:
+            fitted.fit_summary_["interval_groups"]["by"] = list(interval_groups)
     return model
 
 

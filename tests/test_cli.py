@@ -163,7 +163,11 @@ def test_evaluate_says_whom_the_list_misses_by_columns_of_features_and_areas(wor
     assert riskml(work, f"{evaluate} --json") == 0
     answer = json.loads(capsys.readouterr().out)
     groups = pd.DataFrame(answer["groups"])
-    assert groups["by"].unique().tolist() == ["all", "area_id:9", "head_female", "area_id:9 × head_female"]
+    assert groups["by"].unique().tolist() == [
+        "all",
+        *("area_id:9", "head_female", "coping_children_worked"),
+        *("area_id:9 × head_female", "area_id:9 × coping_children_worked", "head_female × coping_children_worked"),
+    ]
     recall = pd.DataFrame(answer["figures"]).query("model == 'riskml' and figure == 'recall@20%'")["value"].item()
     assert groups["exclusion_error"][0] == pytest.approx(1 - recall)
     for _, part in groups.groupby("by"):

@@ -108,7 +108,7 @@ def ranked(
     parts = []
     if n > 0:
         why = explain(model, X[:n], causes=causes)
-        beside = {"intervals": intervals[:n], "net": net[:n], "support": support[:n]}
+        beside: dict[str, Any] = {"intervals": intervals[:n], "net": net[:n], "support": support[:n]}
         parts.append(watchlist(risk[:n], why, areas=areas[:n], **beside, data=data))
     if n < len(X):
         rest = pd.concat([risk, intervals, net, support], axis=1)[n:].reset_index()

@@ -13,6 +13,7 @@ import net
 import numpy as np
 import outlook
 import pandas as pd
+import plan as planned
 import pytest
 import rivals
 import scores
@@ -412,3 +413,13 @@ def test_the_net_benchmark_says_every_figure_with_its_interval() -> None:
     # Of two values the interval is their mean and t(0.975, 1) = 12.706 standard errors of 0.1.
     assert rows[1][1:] == ["0.200", f"{0.2 - 1.2706:.3f} to {0.2 + 1.2706:.3f}"]
     assert len(rows) == 1 + len(net.DISTANCES)
+
+
+def test_plans_come_nearer_to_the_bound_than_rankings_and_as_near_as_branch_and_bound() -> None:
+    asked = planned.problem(400)
+    ways = {name: way(*asked) for name, way in planned.WAYS.items()}
+    bound = ways["riskml"]["bound"]
+    assert ways["riskml"]["averted"] == pytest.approx(ways["HiGHS alone"]["averted"], rel=1e-3)
+    assert ways["HiGHS alone"]["averted"] <= bound * (1 + 1e-9)
+    assert ways["ranking by risk"]["averted"] < 0.95 * bound
+    assert ways["ranking by gain per cost"]["averted"] < 0.99 * bound

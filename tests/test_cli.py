@@ -105,6 +105,62 @@ def test_top_cuts_the_list_and_explain_says_how_many_reasons_are_given(work, cap
     assert "--top" in capsys.readouterr().err
 
 
+def test_a_plan_keeps_budgets_floors_and_decisions_and_says_what_limits_are_worth(work, capsys):
+    (work / "budgets.csv").write_text("source,area_id,amount\n,,40000\n,99,20000\n", encoding="utf-8")
+    (work / "floors.csv").write_text("condition,households\nrank > 30,2\n", encoding="utf-8")
+    made = "plan {}/list.parquet --measures {}/measures.csv --data {}/county "
+    made += "--budgets {}/budgets.csv --floors {}/floors.csv"
+    capsys.readouterr()
+    assert (
+        riskml(work, made + " --max-measures 2 --welfare-weight 1 --limits {}/limits.csv --out {}/full.csv --json") == 0
+    )
+    said = json.loads(capsys.readouterr().out)
+    plan, limits = read_table(work / "full.csv"), read_table(work / "limits.csv")
+    assert plan["cost"].sum() <= 20_000
+    assert said["gap"] <= 0.01
+    assert said["objective"] == "returns_averted_weighted_by_welfare"
+    floor = limits[limits["limit"] == "floor_households"].iloc[0]
+    late = read_table(work / "list.parquet").query("rank > 30")["household_id"]
+    assert plan.loc[plan["measure"] != "", "household_id"].isin(late).sum() >= 2 == floor["amount"]
+    proposed = plan.index[plan["measure"] != ""]
+    plan.loc[proposed[0], ["decision", "reason"]] = ["approved", "visited"]
+    plan.loc[proposed[1], ["decision", "reason"]] = ["refused", "moved away"]
+    write_table(plan, work / "reviewed.csv")
+    assert riskml(work, "--lang zh " + made + " --previous {}/reviewed.csv --out {}/again.csv") == 0
+    text = capsys.readouterr().out
+    again = read_table(work / "again.csv")
+    assert "已证明" in text
+    assert "预算" in text
+    assert again.loc[again["reason"] == "visited", "measure"].tolist() == [plan.loc[proposed[0], "measure"]]
+    kept = again[again["reason"] == "moved away"]
+    assert kept[["measure", "formerly", "not_funded"]].to_numpy().tolist() == [
+        ["", plan.loc[proposed[1], "measure"], "refused"]
+    ]
+    report = "report --watchlist {}/list.parquet --plan {}/full.csv --limits {}/limits.csv --out {}/planned.html"
+    assert riskml(work, report) == 0
+    html = (work / "planned.html").read_text(encoding="utf-8")
+    assert "What the plan uses, and what one more would avert" in html
+    assert "Without a measure, at highest risk" in html
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ("--budget 1 --budgets {}/measures.csv", 2),
+        ("", 2),
+        ("--budget 1 --welfare-weight x", 2),
+        ("--budget 1 --previous {}/nowhere.csv", 2),
+        ("--budgets {}/measures.csv", 3),
+        ("--budget 1 --floors {}/measures.csv", 3),
+        ("--budget 1 --welfare-weight 1", 1),
+        ("--budget 1 --previous {}/list.parquet", 1),
+    ],
+)
+def test_what_a_plan_cannot_be_made_with_has_its_exit_code(work, more, code):
+    assert riskml(work, "plan {}/list.parquet --measures {}/measures.csv --out {}/none.csv " + more) == code
+    assert not (work / "none.csv").exists()
+
+
 def test_a_plan_stays_within_the_budget_and_names_the_source_of_every_effect(work):
     plan = read_table(work / "plan.csv")
     assert 0 < plan["cost"].sum() <= 30000

@@ -108,9 +108,9 @@ def _objective_lines(made: Plan) -> list[str]:
 def _limit_line(row: dict[Any, Any]) -> str:
     """Return a limit in words: how much is used, and what one more unit is worth."""
     name = limit_name(row, in_words("en", "zh"))
-    per, en, zh = 1.0, "place", "个名额"
+    per, en, zh = 1.0, "place", "1个名额"
     if row["limit"] in ("budget", "floor_money"):
-        per, en, zh = 10_000.0, "10,000 of money", "万元"
+        per, en, zh = 10_000.0, "10,000 of money", "1万元"
     if row["limit"].startswith("floor"):
         used = in_words(
             f"{row['used']:,.0f} reached, {row['amount']:,.0f} asked",

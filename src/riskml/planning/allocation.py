@@ -69,7 +69,7 @@ def allocate(gain: FloatArray, kind: IntArray, use: csr_array, limits: FloatArra
     -----
     Fisher (1981), "The Lagrangian relaxation method for solving integer programming problems". An option that loses
     more at the prices than the gap is in no better allocation (Nemhauser and Wolsey 1988); branch and bound (HiGHS) is
-    run on the others where they are at most 500.
+    run on the others where they are few.
 
     Examples
     --------
@@ -87,8 +87,10 @@ def allocate(gain: FloatArray, kind: IntArray, use: csr_array, limits: FloatArra
     return Allocation(choice, _total(gain, choice), bound, prices, bool(kept.all()))
 
 
-#: Options of a core that branch and bound is given, and its nodes.
-_MAX_CORE = 500
+#: Options of a core that branch and bound is given, and its nodes; fewer where the gap is good without it.
+_MAX_CORE = 1_500
+_SMALL_CORE = 200
+_GOOD_GAP = 2e-4
 _MAX_NODES = 2_000
 
 
@@ -110,7 +112,7 @@ def _finish(
     elif slack <= 1e-6 * bound:
         return bound, choice
     household, package, _ = moves_within(gain, kind, price_table(prices, use, shape), wished, slack)
-    if len(household) > _MAX_CORE:
+    if len(household) > (_MAX_CORE if slack > _GOOD_GAP * bound else _SMALL_CORE):
         return bound, choice
     open_ = np.unique(household)
     household, package = np.append(household, open_), np.append(package, wished[open_])
@@ -124,7 +126,7 @@ def _finish(
     )
     if found is None:
         return bound, choice
-    improved = fixed
+    improved = fixed.copy()
     improved[household[found]] = package[found]
     if short.any() or _total(gain, improved) > _total(gain, choice):
         choice = improved

@@ -76,9 +76,10 @@ class Plan:
         As :func:`match_assistance` gives.
     limits : DataFrame
         A row a budget, capacity and floor: ``limit`` (``budget``, ``capacity``, ``floor_households``, ``floor_money``),
-        ``source, measure, condition, area_id``, ``amount`` (of a floor: what was asked), ``used`` (of a floor: what was
-        reached), ``left`` and ``shadow_price``: what one more unit (of currency, or a household) would add to the
-        objective, of a floor what one unit less to reach would add; NaN where there is nothing to start with.
+        ``source, measure, label_en, label_zh, condition, area_id``, ``amount`` (of a floor: what was asked), ``used``
+        (of a floor: what was reached), ``left`` and ``shadow_price``: what one more unit (of currency, or a household)
+        would add to the objective, of a floor what one unit less to reach would add; NaN where there is nothing to
+        start with.
     welfare_weight : float
         The objective: 0 for expected returns averted, else each weighted by ``welfare`` to minus this power.
     value : float
@@ -245,8 +246,10 @@ def make_plan(
     may = _open(rights, limits)
     packages = options.packages_of(options.excluding(measures), max_measures)
     effects = options.effects_of(measures)
-    gain = options.gains(points, risk, effects, packages, may, rights["approved"]) * weight[:, None]
+    gain = options.gains(points, risk, effects, packages, may, rights["approved"])
+    gain *= weight[:, None]
     found, prices = _solve(gain, need["household_id"], limits, packages, promised)
+    del gain  # with a million households the largest array there is
     new = np.zeros_like(may)
     new[found.choice >= 0] = packages[found.choice[found.choice >= 0]]
     given = new | rights["approved"]

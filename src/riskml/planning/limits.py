@@ -47,6 +47,8 @@ LIMIT_COLUMNS = [
     "limit",
     "source",
     "measure",
+    "label_en",
+    "label_zh",
     "condition",
     "area_id",
     "amount",
@@ -82,11 +84,12 @@ def limit_name(row: Mapping[Any, Any], language: str) -> str:
 
     Examples
     --------
-    >>> limit_name({"limit": "capacity", "source": "", "measure": "cash", "condition": "", "area_id": "5223"}, "en")
-    'places of cash, area 5223'
+    >>> row = {"limit": "capacity", "source": "", "measure": "cash", "label_en": "Cash", "condition": ""}
+    >>> limit_name({**row, "area_id": "5223"}, "en")
+    'places of Cash, area 5223'
     """
     chinese = language == "zh"
-    said = row["source"] or row["measure"] or row["condition"]
+    said = row["source"] or row[f"label_{language}"] or row["measure"] or row["condition"]
     name = LIMIT_NAMES[row["limit"]][chinese].format(said).strip()
     return name + (f"，地区{row['area_id']}" if chinese else f", area {row['area_id']}") if row["area_id"] else name
 
@@ -355,19 +358,20 @@ def is_floor(limits: Limits) -> BoolArray:
 
 
 def _limit_table(measures: pd.DataFrame, budgets: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
-    blank = dict.fromkeys(("source", "measure", "condition", "area_id"), "")
+    blank = dict.fromkeys(("source", "measure", "label_en", "label_zh", "condition", "area_id"), "")
     rows = [{**blank, "limit": "budget", **row} for row in budgets.to_dict("records")]
-    for name, capacity, by_area in measures[["measure", "capacity", "capacity_by_area"]].to_numpy():
-        places = {**({} if pd.isna(capacity) else {"": capacity}), **split_areas(by_area)}
-        for area, number in places.items():
-            rows.append({**blank, "limit": "capacity", "measure": name, "area_id": area, "amount": np.floor(number)})
+    for measure in measures.to_dict("records"):
+        total = {} if np.isnan(measure["capacity"]) else {"": measure["capacity"]}
+        named = {name: measure[name] for name in ("measure", "label_en", "label_zh")}
+        for area, places in {**total, **split_areas(measure["capacity_by_area"])}.items():
+            rows.append({**blank, "limit": "capacity", **named, "area_id": area, "amount": np.floor(places)})
     for floor in floors.to_dict("records"):
         by_number = not np.isnan(floor["households"])
         amount = np.ceil(floor["households"]) if by_number else floor["money_share"] * _total_budget(budgets)
         what = "floor_households" if by_number else "floor_money"
         who = {name: floor[name] for name in ("condition", "area_id")}
         rows.append({**blank, "limit": what, **who, "amount": amount})
-    return pd.DataFrame(rows, columns=["limit", "source", "measure", "condition", "area_id", "amount"])
+    return pd.DataFrame(rows, columns=["limit", *blank, "amount"])
 
 
 def _total_budget(budgets: pd.DataFrame) -> float:

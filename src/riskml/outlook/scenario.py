@@ -111,10 +111,12 @@ class Part:
 class Scenario:
     """An event that did not happen, as edits of the tables. See ``docs/stress.md`` for every key.
 
-    Attributes
+    Parameters
     ----------
-    name, label_en, label_zh : str
-        What it is called.
+    name : str
+        Short name.
+    label_en, label_zh : str
+        What happens, in English and Chinese.
     months_ago : int
         Months from the day of the event to the as-of date.
     known_after_days : int

@@ -138,7 +138,18 @@ class Scenario:
         return in_words(self.label_en, self.label_zh) or self.name
 
     def day(self, as_of_date: object) -> pd.Timestamp:
-        """Return the day of the event."""
+        """Return the day of the event.
+
+        Parameters
+        ----------
+        as_of_date : date
+            The day the question is asked.
+
+        Returns
+        -------
+        Timestamp
+            ``months_ago`` months before it.
+        """
         return pd.Timestamp(str(as_of_date)).normalize() - pd.DateOffset(months=self.months_ago)
 
 

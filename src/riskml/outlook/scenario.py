@@ -111,10 +111,12 @@ class Part:
 class Scenario:
     """An event that did not happen, as edits of the tables. See ``docs/stress.md`` for every key.
 
-    Attributes
+    Parameters
     ----------
-    name, label_en, label_zh : str
-        What it is called.
+    name : str
+        Short name.
+    label_en, label_zh : str
+        What happens, in English and Chinese.
     months_ago : int
         Months from the day of the event to the as-of date.
     known_after_days : int
@@ -136,7 +138,18 @@ class Scenario:
         return in_words(self.label_en, self.label_zh) or self.name
 
     def day(self, as_of_date: object) -> pd.Timestamp:
-        """Return the day of the event."""
+        """Return the day of the event.
+
+        Parameters
+        ----------
+        as_of_date : date
+            The day the question is asked.
+
+        Returns
+        -------
+        Timestamp
+            ``months_ago`` months before it.
+        """
         return pd.Timestamp(str(as_of_date)).normalize() - pd.DateOffset(months=self.months_ago)
 
 

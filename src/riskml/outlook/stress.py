@@ -39,7 +39,7 @@ _SAID_FROM = 0.01
 class Stress:
     """Risk without and with an imagined event.
 
-    Attributes
+    Parameters
     ----------
     households : DataFrame
         One row a household at risk without the event, the highest risk with it first: ``household_id, as_of_date,

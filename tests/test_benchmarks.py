@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cases
+import effects
 import first_cause
 import net
 import numpy as np
@@ -412,3 +413,18 @@ def test_the_net_benchmark_says_every_figure_with_its_interval() -> None:
     # Of two values the interval is their mean and t(0.975, 1) = 12.706 standard errors of 0.1.
     assert rows[1][1:] == ["0.200", f"{0.2 - 1.2706:.3f} to {0.2 + 1.2706:.3f}"]
     assert len(rows) == 1 + len(net.DISTANCES)
+
+
+def test_effects_are_put_beside_the_truth_of_the_county_they_come_from():
+    found = effects.world(2, measures=("production_grant",), n_households=700, n_months=36, n_draws=2)
+    row = found.iloc[0]
+    assert row["n_treated"] >= 50
+    assert row["lower"] < row["difference"] < row["upper"]
+    assert -1 < row["truth"] < 0 < row["naive"]
+    table = effects.section(found, 1)
+    assert f"| production_grant | 1 | 0 | {100 * row['truth']:+.1f} | {100 * row['difference']:+.1f} |" in table
+
+
+def test_a_measure_that_is_refused_counts_as_refused():
+    found = effects.world(2, measures=("housing_repair",), n_households=60, n_months=30, n_draws=1)
+    assert "| housing_repair | 0 | 1 |" in effects.section(found, 1)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cases
+import effects
 import first_cause
 import net
 import numpy as np
@@ -423,3 +424,18 @@ def test_plans_come_nearer_to_the_bound_than_rankings_and_as_near_as_branch_and_
     assert ways["HiGHS alone"]["averted"] <= bound * (1 + 1e-9)
     assert ways["ranking by risk"]["averted"] < 0.95 * bound
     assert ways["ranking by gain per cost"]["averted"] < 0.99 * bound
+
+
+def test_effects_are_put_beside_the_truth_of_the_county_they_come_from():
+    found = effects.world(2, measures=("production_grant",), n_households=700, n_months=36, n_draws=2)
+    row = found.iloc[0]
+    assert row["n_treated"] >= 50
+    assert row["lower"] < row["difference"] < row["upper"]
+    assert -1 < row["truth"] < 0 < row["naive"]
+    table = effects.section(found, 1)
+    assert f"| production_grant | 1 | 0 | {100 * row['truth']:+.1f} | {100 * row['difference']:+.1f} |" in table
+
+
+def test_a_measure_that_is_refused_counts_as_refused():
+    found = effects.world(2, measures=("housing_repair",), n_households=60, n_months=30, n_draws=1)
+    assert "| housing_repair | 0 | 1 |" in effects.section(found, 1)

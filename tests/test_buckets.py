@@ -275,6 +275,7 @@ def test_equal_risks_are_ordered_by_household_across_parts(tmp_path, monkeypatch
     )
     texts = [name for name in whole if name.startswith(("cause_", "reason_"))]
     whole[texts] = "why"
+    whole["support_ends_on"] = pd.NaT
     order = ["risk", "household_id"]
     paths = []
     for number in range(4):

@@ -22,7 +22,7 @@ from riskml.cli import build_parser, main
 from riskml.explanation.wording import format_risk
 from riskml.features.panel import feature_table
 from riskml.files import read_table, write_table
-from riskml.planning.measures import example_measures
+from riskml.planning.measures import example_measures, read_measures
 from riskml.tables.monitoring import Monitoring
 from riskml.tables.reading import read_monitoring, write_monitoring
 
@@ -431,6 +431,22 @@ def test_results_go_to_stdout_and_nothing_to_stderr_where_nobody_watches(work, c
     said = capsys.readouterr()
     assert "small.csv" in said.out
     assert said.err == ""
+
+
+def test_effects_say_of_every_measure_what_was_found_or_why_not(work, capsys):
+    command = "effects {}/county --measures {}/measures.csv --every-months 6 --out {}/effects.csv"
+    assert riskml(work, f"{command} --measures-out {{}}/estimated.csv --json") == 0
+    said = json.loads(capsys.readouterr().out)
+    table = read_table(work / "effects.csv")
+    assert set(table["measure"]) == set(example_measures()["measure"])
+    stated = table["refused_en"].fillna("") == ""
+    assert (stated == table["difference"].notna()).all()
+    assert len(said["sentences"]) == table["measure"].nunique()
+    # Five dates of 400 households are too few for any effect: the measures keep what is assumed of them.
+    assert not stated.any()
+    pd.testing.assert_frame_equal(read_measures(work / "estimated.csv"), example_measures())
+    assert riskml(work, "effects {}/county --out {}/effects.csv --measures-out {}/estimated.csv") == 1
+    assert "--measures" in capsys.readouterr().err
 
 
 def test_json_is_one_object_and_may_stand_before_or_after_the_command(work, capsys):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import sys
+import types
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +22,8 @@ from riskml.effects.estimate import Effects, Trial, estimate_effects
 from riskml.effects.history import AREA_RATE, OWN_STARTS, as_happened, help_before, treatment_table
 from riskml.effects.policy import policy_value
 from riskml.effects.words import effect_sentences
+from riskml.planning.estimated import with_estimated_effects
+from riskml.planning.measures import example_measures
 from riskml.tables.lines import welfare_records
 
 DAY = pd.Timestamp("2022-07-01")
@@ -108,11 +115,11 @@ def test_the_average_over_a_saturated_table_is_that_of_the_cells():
 def test_whom_practice_never_treats_is_left_out_whether_or_not_they_return():
     rng = np.random.default_rng(3)
     need = np.repeat([0.0, 1.0], [3000, 1000])
-    X = pd.DataFrame({"need": need, "noise": rng.normal(size=4000)})
+    X = pd.DataFrame({"need": need})
     treated = (rng.random(4000) < 0.2 * need).astype(float)
     kept = rough_propensity(X, treated, folds_of=np.arange(4000)) >= 0.25 * treated.mean()
     assert kept[need == 1].all()
-    assert kept[need == 0].mean() < 0.2
+    assert not kept[need == 0].any()
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +262,83 @@ def test_earlier_welfare_is_the_mean_of_the_records_of_the_year_before_the_last(
     own = records[(records["household_id"] == household) & records["superseded_on"].isna()]
     own = own[(own["date"] >= "2021-06-01") & (own["date"] < "2022-06-01")]
     assert found.loc[(household, day)] == pytest.approx(min(np.average(own["welfare"], weights=own["months"]), 3))
+
+
+def test_estimates_enter_the_table_of_measures_with_interval_and_source():
+    trial = trial_of(1500, seed=21)
+    row = {"measure": "job_placement", "by": "all", "estimand": "att", "n_treated": 400}
+    numbers = {"relative_reduction": 0.3, "relative_lower": -0.1, "relative_upper": 0.6}
+    table = pd.DataFrame([row | numbers])
+    controls = pd.DataFrame([{"measure": "job_placement", "passed": 1.0}])
+    effects = Effects(table, pd.DataFrame(), controls, {"job_placement": trial}, 12, 1)
+    before = example_measures().set_index("measure")
+    after = with_estimated_effects(example_measures(), effects).set_index("measure")
+    own = after.loc["job_placement"]
+    assert own[["effect", "effect_lower", "effect_upper"]].tolist() == [0.3, 0.0, 0.6]
+    assert (own["effect_kind"], own["effect_source_kind"]) == ("share_of_risk", "estimate")
+    assert own["effect_source"].endswith("interval reaches -0.10, written as 0")
+    pd.testing.assert_frame_equal(after.drop("job_placement"), before.drop("job_placement"))
+    doubted = dataclasses.replace(effects, controls=controls.assign(passed=0.0))
+    pd.testing.assert_frame_equal(with_estimated_effects(example_measures(), doubted), example_measures())
+
+
+def test_sentences_say_what_was_found_and_what_speaks_against_it():
+    row = {"measure": "grant", "by": "all", "estimand": "att", "refused_en": "", "refused_zh": "", "naive": 0.031}
+    numbers = {"risk_with": 0.08, "risk_without": 0.12, "lower": -0.07, "upper": -0.01}
+    table = pd.DataFrame([row | numbers | {"e_value": 2.4, "e_value_interval": 1.3}])
+    controls = pd.DataFrame([{"measure": "grant", "passed": 0.0}])
+    effects = Effects(table, pd.DataFrame(), controls, {}, 12, 1)
+    said = effect_sentences(effects).iloc[0]
+    assert "8.0% returned within 12 months" in said["sentence_en"]
+    assert "about 12% would have (95 % interval −7.0 to −1.0 points)" in said["sentence_en"]
+    assert "3.1 points more often than others at risk" in said["sentence_en"]
+    assert "2.4-fold to explain this away, 1.3-fold" in said["sentence_en"]
+    assert "Do not rely on it" in said["sentence_en"]
+    assert "请勿依赖此结果" in said["sentence_zh"]
+    open_ = dataclasses.replace(effects, table=table.assign(upper=0.02), controls=controls.assign(passed=1.0))
+    said = effect_sentences(open_).iloc[0]
+    assert "these data cannot tell" in said["sentence_en"]
+    assert "无法判断" in said["sentence_zh"]
+    assert "-fold" not in said["sentence_en"]
+
+
+#: Faults of the average, of which each must fail the test beside it.
+FAULTS = {
+    "weights forgotten": ("(1 - d) * e / (1 - e)", "(1 - d) * 1.0", "wrong risks"),
+    "residuals forgotten": ("d * m0 + weight * (outcome - m0)", "d * m0", "wrong risks"),
+    "the guess forgotten": ("d * m0 + weight * (outcome - m0)", "weight * outcome", "wrong propensity"),
+    "rows taken one by one": ("pd.factorize(clusters)[0]", "np.arange(len(influence))", "copies"),
+}
+
+
+def caught(average, Guesses, how: str) -> bool:
+    _, treated, y, right = drawn(20_000, seed=2)
+    flat = np.full(len(y), y.mean())
+    if how == "copies":
+        again = np.tile(np.arange(200), 5)
+        few = Guesses(right.propensity[:200], right.untreated[:200], right.treated[:200])
+        once = average(few, treated[:200], y[:200], clusters=np.arange(200))
+        many = average(few.of(again), treated[again], y[again], clusters=again)
+        return bool(many.standard_error < 0.9 * once.standard_error)
+    if how == "wrong risks":
+        guesses = Guesses(right.propensity, flat, flat)
+    else:
+        guesses = Guesses(np.full(len(y), treated.mean()), right.untreated, right.treated)
+    return bool(abs(average(guesses, treated, y, clusters=np.arange(len(y))).difference - EFFECT) > 0.03)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_of_the_average_is_caught(fault, monkeypatch):
+    from riskml.effects import doubly_robust
+
+    right, wrong, how = FAULTS[fault]
+    source = inspect.getsource(doubly_robust)
+    assert source.count(right) == 1
+    assert not caught(average_effect, Guesses, how)
+    module = types.ModuleType("planted")
+    monkeypatch.setitem(sys.modules, "planted", module)
+    exec(compile(source.replace(right, wrong), "planted", "exec"), module.__dict__)
+    assert caught(module.average_effect, module.Guesses, how)
 
 
 def trial_of(n: int, seed: int) -> Trial:

@@ -409,6 +409,12 @@ def _effects(parser: argparse.ArgumentParser) -> None:
         help="also state effects by these columns of the feature table or the cohort, as in `riskml evaluate --groups`",
     )
     _table_out(parser)
+    parser.add_argument(
+        "--measures-out",
+        type=_table_name,
+        metavar="FILE",
+        help="also write the table of --measures with the effects that could be estimated, their interval and source",
+    )
     _seed(parser)
 
 

@@ -302,7 +302,8 @@ def average_effect(
     if risk_with > 0 and risk_without > 0:
         log_error = _clustered(influence_with / risk_with - influence_without / risk_without, group) / total
     effective = float(weight.sum() ** 2 / (weight @ weight))
-    return Average(risk_with - risk_without, error, risk_without, risk_with, log_error, effective)
+    difference = float(risk_with - risk_without)
+    return Average(difference, error, float(risk_without), float(risk_with), log_error, effective)
 
 
 def _clustered(influence: FloatArray, clusters: NDArray) -> float:

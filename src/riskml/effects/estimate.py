@@ -194,7 +194,7 @@ def estimate_effects(
     >>> data = make_monitoring(150, n_months=30, random_state=0)
     >>> effects = estimate_effects(data, ["housing_repair"], ["2022-01-01"], horizon_months=12)
     >>> effects.table.loc[0, "refused_en"][:40]
-    '1 starts with a known outcome, at least '
+    '0 starts with a known outcome, at least '
     """
     names = list(measures["measure"]) if isinstance(measures, pd.DataFrame) else list(measures)
     happened = as_happened(data)

@@ -64,7 +64,7 @@ def policy_value(effects: Effects, plan: pd.DataFrame) -> pd.DataFrame:
     >>> effects = Effects(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), {"grant": trial}, 12, 1)
     >>> all_four = index.to_frame(index=False).assign(measure="grant")
     >>> policy_value(effects, all_four).loc[0, ["n_planned", "n_started", "averted"]].tolist()
-    [4, 2, 2.0]
+    [4.0, 2.0, 2.0]
     """
     given = _checked(effects, plan)
     rows: list[dict[str, Any]] = []

@@ -54,12 +54,15 @@ def _sentence(row: dict, months: int, *, doubted: bool) -> tuple[str, str]:
     en += f" Compared without adjustment they return {_points(row['naive'])[0]} than others at risk."
     zh += f"不作调整而直接比较，其返贫率比其他监测户{_points(row['naive'])[1]}。"
     if not row["lower"] <= 0 <= row["upper"]:
-        strength = f"{row['e_value_interval']:.1f}"
+        strength, least = f"{row['e_value']:.1f}", f"{row['e_value_interval']:.1f}"
         en += (
             f" A reason nobody recorded would have to raise both getting it and returning {strength}-fold to explain "
-            "this away."
+            f"this away, {least}-fold for the interval to hold no difference."
         )
-        zh += f"只有当某个未记录的原因使得到帮扶和返贫的可能性都达到{strength}倍时，才足以完全解释这一差异。"
+        zh += (
+            f"只有当某个未记录的原因使得到帮扶和返贫的可能性都达到{strength}倍时，才足以完全解释这一差异；"
+            f"达到{least}倍时，区间即包含无差异。"
+        )
     if doubted:
         en += (
             " Do not rely on it: the same comparison finds a difference in the welfare of the year before the last, "

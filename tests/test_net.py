@@ -202,7 +202,7 @@ def test_a_bundle_keeps_both_models_and_refuses_half_of_the_second(learned, tmp_
     # All of the second model taken away: the manifest still names it.
     for path in bundle.glob("net-*"):
         path.unlink()
-    with pytest.raises(ModelRefused, match="net-calibration.json"):
+    with pytest.raises(ModelRefused, match=r"net-calibration\.json"):
         rk.load_model(bundle)
 
 

@@ -149,7 +149,8 @@ def main() -> None:
         return
     text = (
         "## A plan and its gap\n\n"
-        f"`python benchmarks/plan.py --write`. {machine()} Eight measures (four with places), {MONEY:.0f} of money a "
+        f"`python benchmarks/plan.py --sizes {asked.sizes} --largest-highs {asked.largest_highs} --write`. "
+        f"{machine()} Eight measures (four with places), {MONEY:.0f} of money a "
         f"household, one measure a household; CPU seconds of making the whole plan on one thread, kernels compiled. "
         f"HiGHS alone stops after {PATIENCE:.0f} s; peak memory includes the list itself.\n\n"
     )

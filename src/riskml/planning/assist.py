@@ -211,8 +211,18 @@ def make_plan(
 
     Parameters
     ----------
-    need, measures, budget, max_measures, floors, received, welfare_weight, previous
-        As in :func:`match_assistance`.
+    need, measures : DataFrame
+        As in :func:`match_assistance`, as is all that follows.
+    budget : float, mapping or DataFrame
+        Currency.
+    max_measures : int, default 1
+        Measures a household may get.
+    floors, received : DataFrame, optional
+        What groups must get, what households have.
+    welfare_weight : float, default 0
+        The power of the welfare weight.
+    previous : DataFrame, optional
+        An earlier plan with decisions.
 
     Returns
     -------

@@ -40,11 +40,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     parser.add_argument("--keep", type=Path, default=KEEP, help="folder of the files of the worlds")
-    parser.add_argument("--only", default="", help="measure only worlds whose name holds this, and print nothing")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="seeds of the simulated counties")
     arguments = parser.parse_args(argv)
-    made = {name: measured(arguments.keep, name, make) for name, make in worlds().items() if arguments.only in name}
-    if not arguments.only:
-        publish("outlook", page(made), write=arguments.write)
+    made = {name: measured(arguments.keep, name, make) for name, make in worlds(seeds=arguments.seeds).items()}
+    publish("outlook", page(made), write=arguments.write)
 
 
 def worlds(n_households: int = N_HOUSEHOLDS, seeds: Sequence[int] = SEEDS) -> dict[str, Callable[[], pd.DataFrame]]:
@@ -92,15 +91,17 @@ def page(made: Mapping[str, pd.DataFrame]) -> str:
     n_worlds, n_struck = counties["world"].nunique(), counties.loc[struck, "world"].nunique()
     parts = [
         "## Outlooks of areas",
-        f"`python benchmarks/outlook.py`. {machine()} Share of area-dates whose number of returns within {HORIZON} "
-        "months lay in the central interval of the outlook; in brackets the standard error, worlds (of the EPH: "
-        "years) taken as the independent cases. Independent: the same risks, added up as if households fell "
-        "independently. Counts are whole numbers, so that the intervals of small areas hold more than they say.",
-        f"{n_worlds} simulated counties of {N_HOUSEHOLDS:,} households, {N_MONTHS} months, asked every {EVERY_MONTHS} "
-        "months; dates whose outcomes the unforeseen strike of the scenario `disaster` does not touch:",
+        f"`python benchmarks/outlook.py` (`--seeds` chooses counties). {machine()} Share of area-dates whose number "
+        f"of returns within {HORIZON} months lay in the central interval of the outlook; in brackets the standard "
+        "error, seeds (of the EPH: years) taken as the independent cases. Independent: the same risks, added up as if "
+        "households fell independently. Counts are whole numbers, so that the intervals of small areas hold more than "
+        "they say.",
+        f"{n_worlds} simulated counties (seeds {_seeds(counties)} of both scenarios) of "
+        f"{N_HOUSEHOLDS:,} households, {N_MONTHS} months, asked every {EVERY_MONTHS} months; dates whose "
+        "outcomes the unforeseen strike of the scenario `disaster` does not touch:",
         markdown(_coverage(counties[~struck])),
         f"The same on the {n_struck} counties and the dates where the strike falls into the horizon. It hits half the "
-        "townships at once; no earlier date had shown such a thing, so no honest interval would hold what it says:",
+        "townships at once; no earlier date had shown such a thing, so that these intervals cannot be asked to hold:",
         markdown(_coverage(counties[struck])),
         f"Alarms in the counties, all dates: more than {EXCEEDS:.0%} return. Detection: alarmed of those that "
         "exceeded; false alarms: of the alarms.",
@@ -118,6 +119,10 @@ def page(made: Mapping[str, pd.DataFrame]) -> str:
     return "\n\n".join(parts)
 
 
+def _seeds(counties: pd.DataFrame) -> str:
+    return ", ".join(map(str, sorted({int(name.rpartition("-")[2]) for name in counties["world"]})))
+
+
 def _sees_strike(as_of_date: pd.Series) -> pd.Series:
     """Return the dates whose horizon holds the strike, which they could not know of."""
     strike = pd.Timestamp("2021-01-01") + pd.DateOffset(months=STRIKE)
@@ -125,9 +130,11 @@ def _sees_strike(as_of_date: pd.Series) -> pd.Series:
 
 
 def _coverage(outlooks: pd.DataFrame) -> list[list[str]]:
-    """Return coverage by level and way, with standard errors over worlds, or over years where there is one world."""
+    """Return coverage by level and way, with standard errors over seeds, or over years where there is one world."""
     rows = [["areas", "area-dates", "way", "80 % held", "95 % held", "mean width of 95 %, of households"]]
-    cluster = outlooks["world"] if outlooks["world"].nunique() > 1 else outlooks["as_of_date"].dt.year
+    cluster = (
+        outlooks["world"].str.rpartition("-")[2] if outlooks["world"].nunique() > 1 else outlooks["as_of_date"].dt.year
+    )
     for level in outlooks["level"].unique():
         for way in WAYS:
             own = outlooks[(outlooks["level"] == level) & (outlooks["way"] == way)]

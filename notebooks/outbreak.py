@@ -73,11 +73,11 @@ outlook = rk.area_outlook(now, shocks, exceeds=0.05)
 outlook[outlook["level"] != "village"].round(2)
 
 # %%
-for sentence_en, sentence_zh in rk.alarms(outlook, at=0.4)[["sentence_en", "sentence_zh"]].head(5).to_numpy():
+for sentence_en, sentence_zh in rk.alarms(outlook, at=0.2)[["sentence_en", "sentence_zh"]].head(5).to_numpy():
     print("-", sentence_en, "\n ", sentence_zh)
 
 # %%
-_ = Path("map.svg").write_text(rk.tile_map(outlook, at=0.4), encoding="utf-8")
+_ = Path("map.svg").write_text(rk.tile_map(outlook, at=0.2), encoding="utf-8")
 
 # %% [markdown]
 # ## What came, and what a plain sum would have said

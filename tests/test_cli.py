@@ -136,7 +136,9 @@ def test_a_plan_keeps_budgets_floors_and_decisions_and_says_what_limits_are_wort
     assert kept[["measure", "formerly", "not_funded"]].to_numpy().tolist() == [
         ["", plan.loc[proposed[1], "measure"], "refused"]
     ]
-    report = "report --watchlist {}/list.parquet --plan {}/full.csv --limits {}/limits.csv --out {}/planned.html"
+    report = (
+        "--lang en report --watchlist {}/list.parquet --plan {}/full.csv --limits {}/limits.csv --out {}/planned.html"
+    )
     assert riskml(work, report) == 0
     html = (work / "planned.html").read_text(encoding="utf-8")
     assert "What the plan uses, and what one more would avert" in html

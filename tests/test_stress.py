@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import stress as benchmark
 
 import riskml as rk
 from riskml.causes import CAUSES
@@ -16,7 +17,7 @@ from riskml.datasets import make_monitoring
 from riskml.datasets.law import MEASURES, Event
 from riskml.datasets.simulate import monitoring_under
 from riskml.outlook.experience import far_from_past, out_of_range
-from riskml.outlook.scenario import scenario_from
+from riskml.outlook.scenario import edited, scenario_from
 from riskml.outlook.stress import budget_to_hold, stress
 from riskml.planning.measures import check_measures, example_measures
 from riskml.tables.reading import write_monitoring
@@ -207,6 +208,25 @@ def test_bills_of_the_law_are_multiplied_from_the_event_on(district):
 def test_an_event_outside_the_recorded_months_is_refused(district):
     with pytest.raises(ValueError, match="one of the 20 recorded months"):
         monitoring_under(district.truth, Event(month=20))
+
+
+def test_the_benchmark_strikes_the_jobs_that_the_scenario_ends_and_divides_means(data, monkeypatch):
+    monkeypatch.setattr(benchmark, "N_MONTHS", N_MONTHS)
+    as_of = data.truth.first_day + pd.DateOffset(months=N_MONTHS)
+    scenario = benchmark.scenario_of("jobs", data)
+    event = benchmark.event_of(scenario, data, as_of)
+    struck = set(edited(data, scenario, as_of)[1]["household_id"])
+    assert event.month == N_MONTHS - 3
+    assert set(data.truth.household_ids[event.jobs_end.any(axis=0)]) == struck
+    assert len(struck) > 5
+    rows = [
+        {"seed": i, "scenario": "jobs", "true": true, "imagined": 0.01, "seen": 0.02}
+        for i, true in ((1, 0.01), (2, 0.03))
+    ]
+    others = ("true_before", "rate_before", "rank_all", "rank_struck", "rank_households", "fallen", "fallen_true")
+    table = pd.DataFrame(rows).assign(**dict.fromkeys((*others, "fallen_model", "outside", "far"), 0.5))
+    # Means: true 0.02, imagined 0.01, seen 0.02.
+    assert "| +2.00 (1.41) | +1.00 (0.00) | +2.00 (0.00) | -1.00 (1.41) | 0.50 | 1.00 |" in benchmark.text(table)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

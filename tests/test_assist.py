@@ -28,6 +28,7 @@ from riskml.planning.measures import (
 )
 from riskml.planning.prices import bound_at, find_prices
 from riskml.planning.repair import repair
+from riskml.tables.contract import MEASURES
 
 
 def measure(name, causes, cost, effect, **more):
@@ -100,6 +101,12 @@ def test_the_template_names_the_official_measures_and_leaves_cost_and_effect_emp
     with pytest.raises(DataRefused, match="cannot be planned with") as refused:
         match_assistance(households({"illness": 0.1}), table, budget=1000)
     assert [(finding.rule, finding.count) for finding in refused.value.findings] == [("no_cost", 23), ("no_effect", 23)]
+
+
+def test_the_official_measures_are_those_that_records_of_assistance_name(tmp_path):
+    write_measures_template(tmp_path / "measures.csv")
+    recorded = {name for names in MEASURES.values() for name in names}
+    assert set(read_measures(tmp_path / "measures.csv")["measure"]) == recorded
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])

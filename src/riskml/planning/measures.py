@@ -247,7 +247,7 @@ _OFFICIAL = (
     ("housing_repair", "repair or rebuilding of unsafe housing", "危房改造", "housing"),
     ("relocation", "relocation", "搬迁安置", "housing"),
     ("water_works", "drinking-water works", "饮水安全工程", "water"),
-    ("care_for_the_old", "care for the old", "养老服务", "labour"),
+    ("elderly_care", "care for the old", "养老服务", "labour"),
     ("job_placement", "job placement", "就业推荐", "employment"),
     ("vocational_training", "vocational training", "技能培训", "employment"),
     ("travel_subsidy", "travel subsidy", "务工交通补助", "employment"),

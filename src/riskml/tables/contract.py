@@ -427,8 +427,11 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "education": ("education_grant", "return_to_school"),
     "housing": ("housing_repair", "relocation"),
     "water": ("water_works",),
-    "disaster": ("disaster_relief",),
-    "production": ("production_grant", "micro_credit", "insurance", "technical_support"),
+    "disaster": ("disaster_relief", "rebuilding"),
+    "production": (
+        *("production_grant", "production_support", "micro_credit", "insurance", "technical_support"),
+        "sales_channels",
+    ),
     "job": ("job_placement", "vocational_training", "travel_subsidy", "public_service_post"),
     "care": ("elderly_care",),
 }

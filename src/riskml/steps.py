@@ -69,6 +69,12 @@ def features_on(data: Monitoring, model: RiskClassifier, as_of_date: object) -> 
     return X[list(model.feature_names_in_)]
 
 
+def risks_of_areas(data: Monitoring, model: RiskClassifier, X: pd.DataFrame) -> pd.DataFrame:
+    """Return everybody at risk with where they live: what an outlook is made from."""
+    at_risk = cohort(data, X.index.unique("as_of_date"), outcome=learned_outcome(model.fit_summary_)).loc[X.index]
+    return model.predict_risk(X).to_frame("risk").assign(area_id=at_risk["area_id"]).reset_index()
+
+
 def nobody_at_risk(as_of_date: object) -> ValueError:
     """Return the error that says there is nobody to score."""
     return ValueError(

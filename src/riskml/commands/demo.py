@@ -15,8 +15,13 @@ from riskml.files import write_table
 from riskml.findings import in_words
 from riskml.model.classifier import RiskClassifier
 from riskml.model.store import load_model, save_model
-from riskml.planning.assist import match_assistance
+from riskml.outlook.alarms import alarms
+from riskml.outlook.areas import area_outlook
+from riskml.outlook.backtests import backtest_predictions
+from riskml.outlook.shocks import learn_shocks
+from riskml.planning.assist import Plan, make_plan
 from riskml.planning.measures import example_measures, read_measures
+from riskml.planning.received import received_on
 from riskml.skill.backtest import compare, fit_model
 from riskml.steps import (
     N_CARDS,
@@ -28,6 +33,7 @@ from riskml.steps import (
     figures_text,
     ranked,
     records,
+    risks_of_areas,
     write_html,
 )
 from riskml.tables.monitoring import Monitoring
@@ -39,6 +45,8 @@ TESTED_MONTHS = 15
 #: Share of the households at risk that can be visited, and money for each household visited.
 VISITED_SHARE, MONEY_PER_VISIT = 0.1, 500.0
 N_SHOWN = 10
+#: An area is alarmed where more than a twentieth of its households returns with this probability.
+ALARM_AT = 0.5
 
 
 def demo(arguments: argparse.Namespace, tell: Tell) -> Answer:
@@ -53,14 +61,17 @@ def demo(arguments: argparse.Namespace, tell: Tell) -> Answer:
     model = fit_model(data, X, y, outcome=OUTCOME, seed=seed, y_net=net_labels(data, y, **OUTCOME))
     model.fit_summary_["figures_from"] = f"a model of the same kind that learned from what was known on {test_from}"
     bundle = save_model(model, out / "models", data=data, figures=figures)
-    listed, cliff = _listed(data, model, out, tell)
-    proposed, budget = _planned(listed, out, tell)
+    as_of_date = f"{data.extract_on:%Y-%m-%d}"
+    X = features_on(data, model, as_of_date)
+    listed, cliff = _listed(data, model, X, out, tell)
+    made, budget = _planned(data, listed, out, tell)
+    areas = _areas(data, model, X, out, seed, tell)
     tell(in_words("writing the report", "正在生成报告"))
     evidence = evidence_of(data, model, listed.head(N_CARDS))
     card = load_model(bundle).card_
-    given: dict[str, Any] = {"plan": proposed, "evidence": evidence, "card": card, "figures": figures}
-    write_html(out / "report.html", listed, **given, cliff=cliff)
-    return _answer(out, test_from, figures, listed, proposed, budget)
+    given: dict[str, Any] = {"plan": made.table, "evidence": evidence, "card": card, "figures": figures}
+    write_html(out / "report.html", listed, **given, cliff=cliff, limits=made.limits, outlook=areas)
+    return _answer(out, test_from, figures, listed, made.table, budget, areas)
 
 
 def _compared(data: Monitoring, seed: int, tell: Tell) -> tuple[str, pd.DataFrame]:
@@ -74,11 +85,12 @@ def _compared(data: Monitoring, seed: int, tell: Tell) -> tuple[str, pd.DataFram
     return test_from, compare(data, model, *sets, seed=seed)
 
 
-def _listed(data: Monitoring, model: RiskClassifier, out: Path, tell: Tell) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _listed(
+    data: Monitoring, model: RiskClassifier, X: pd.DataFrame, out: Path, tell: Tell
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the list of the last day, and whose support ends soon, on it or not."""
     as_of_date = f"{data.extract_on:%Y-%m-%d}"
     tell(in_words(f"scoring and explaining {as_of_date}", f"正在对{as_of_date}评分并说明原因"))
-    X = features_on(data, model, as_of_date)
     n_listed = max(1, round(VISITED_SHARE * len(X)))
     listed = ranked(data, model, X, n_listed=n_listed, n_explained=n_listed)
     cliff = cliff_of(data, model, X)
@@ -87,17 +99,43 @@ def _listed(data: Monitoring, model: RiskClassifier, out: Path, tell: Tell) -> t
     return listed, cliff
 
 
-def _planned(listed: pd.DataFrame, out: Path, tell: Tell) -> tuple[pd.DataFrame, float]:
+def _planned(data: Monitoring, listed: pd.DataFrame, out: Path, tell: Tell) -> tuple[Plan, float]:
+    """Return a plan for the list, nobody given what they have, and its budget."""
     tell(in_words("planning", "正在编制计划"))
     write_table(example_measures(), out / "measures.csv")
-    budget = MONEY_PER_VISIT * len(listed)
-    proposed = match_assistance(listed, read_measures(out / "measures.csv"), budget=budget)
-    write_table(proposed, out / "plan.csv")
-    return proposed, budget
+    measures, budget = read_measures(out / "measures.csv"), MONEY_PER_VISIT * len(listed)
+    received = received_on(data, listed["as_of_date"].iloc[0], measures)
+    made = make_plan(listed, measures, budget=budget, received=received)
+    write_table(made.table, out / "plan.csv")
+    write_table(made.limits, out / "limits.csv")
+    return made, budget
+
+
+def _areas(
+    data: Monitoring, model: RiskClassifier, X: pd.DataFrame, out: Path, seed: int, tell: Tell
+) -> pd.DataFrame | None:
+    """Return how many may return in each area, as far as earlier dates tell how households fall together."""
+    tell(in_words("looking at whole areas", "正在展望各地区"))
+    try:
+        earlier = backtest_predictions(data, outcome=OUTCOME, seed=seed, every_months=6, tell=tell)
+    except ValueError as error:
+        tell(str(error))
+        return None
+    shocks = learn_shocks(earlier, horizon_months=OUTCOME["horizon_months"], random_state=seed)
+    found = area_outlook(risks_of_areas(data, model, X), shocks, random_state=seed)
+    found = found.assign(as_of_date=data.extract_on, alarm_at=ALARM_AT)
+    write_table(found, out / "outlook.csv")
+    return found
 
 
 def _answer(
-    out: Path, test_from: str, figures: pd.DataFrame, listed: pd.DataFrame, proposed: pd.DataFrame, budget: float
+    out: Path,
+    test_from: str,
+    figures: pd.DataFrame,
+    listed: pd.DataFrame,
+    proposed: pd.DataFrame,
+    budget: float,
+    areas: pd.DataFrame | None,
 ) -> Answer:
     first = listed.head(N_SHOWN)
     reason = in_words("reason_en", "reason_zh")
@@ -121,6 +159,7 @@ def _answer(
             f"计划：名单{len(listed)}户中安排{n_funded}户，费用{cost:,.0f}（预算{budget:,.0f}）；"
             f"若measures.csv中假定的效果成立，预计避免{averted:.1f}户返贫。",
         ),
+        *_said_of_areas(areas),
         "",
         *(
             str(out / name)
@@ -131,6 +170,8 @@ def _answer(
                 "cliff.parquet",
                 "measures.csv",
                 "plan.csv",
+                "limits.csv",
+                *([] if areas is None else ["outlook.csv"]),
                 "report.html",
             )
         ),
@@ -143,3 +184,18 @@ def _answer(
         "plan": {"n_funded": n_funded, "cost": cost, "budget": budget, "returns_averted": averted},
     }
     return Answer(values, "\n".join(lines))
+
+
+def _said_of_areas(areas: pd.DataFrame | None) -> list[str]:
+    """Return what is to be said of the whole and of the areas alarmed."""
+    if areas is None:
+        return []
+    whole, alarmed = areas.iloc[0], alarms(areas, at=ALARM_AT)
+    return [
+        in_words(
+            f"Whole county: {whole['expected']:.0f} of {whole['households']:,} households may return within a year, "
+            f"with 80% probability {whole['lower_80']} to {whole['upper_80']}; areas alarmed: {len(alarmed)}.",
+            f"全县：{whole['households']:,}户中一年内预计{whole['expected']:.0f}户返贫，"
+            f"80%的可能在{whole['lower_80']}至{whole['upper_80']}户之间；预警地区{len(alarmed)}个。",
+        )
+    ]

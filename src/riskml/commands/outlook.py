@@ -7,7 +7,6 @@ import argparse
 import pandas as pd
 
 from riskml.commands.models import outcome_of
-from riskml.features.panel import cohort
 from riskml.files import read_table, write_table
 from riskml.findings import in_words, language
 from riskml.model.store import load_model
@@ -17,7 +16,7 @@ from riskml.outlook.backtests import backtest_outlooks, backtest_predictions, co
 from riskml.outlook.hierarchy import WHOLE, level_label
 from riskml.outlook.shocks import Shocks, learn_shocks
 from riskml.output.report_text import TEXT
-from riskml.steps import Answer, Tell, features_on, read, records
+from riskml.steps import Answer, Tell, features_on, read, records, risks_of_areas
 from riskml.tables.monitoring import Monitoring
 
 #: What a file of predictions of earlier dates must have.
@@ -87,12 +86,10 @@ def _from_tables(arguments: argparse.Namespace, tell: Tell) -> tuple[pd.DataFram
     data, model = read(arguments.data, tell), load_model(arguments.model)
     tell(in_words("scoring", "正在评分"))
     X = features_on(data, model, arguments.as_of)
-    outcome = outcome_of(model)
-    at_risk = cohort(data, X.index.unique("as_of_date"), outcome=outcome["outcome"]).loc[X.index]
-    now = model.predict_risk(X).to_frame("risk").assign(area_id=at_risk["area_id"]).reset_index()
+    now = risks_of_areas(data, model, X)
     if arguments.backtest is not None and arguments.backtest.exists():
         return now, read_table(arguments.backtest, required=_BACKTEST)
-    return now, _made_backtest(arguments, data, outcome, tell)
+    return now, _made_backtest(arguments, data, outcome_of(model), tell)
 
 
 def _made_backtest(arguments: argparse.Namespace, data: Monitoring, outcome: dict, tell: Tell) -> pd.DataFrame:

@@ -367,3 +367,10 @@ def test_amounts_in_lines_are_the_same_without_what_was_not_known_yet(day: str) 
     for table in sorted(set(data.tables) - {"lines", "households"}):
         pd.testing.assert_frame_equal(visible(in_lines(data, table)), visible(in_lines(early, table)))
     pd.testing.assert_frame_equal(visible(welfare_records(data)), visible(welfare_records(early)))
+
+
+def test_no_area_has_no_line_and_no_household_no_units():
+    data = make_monitoring(20, n_months=12, random_state=0)
+    day = pd.Timestamp("2021-06-01")
+    assert line_amounts(data.tables["lines"], [], day, known_by=day).shape == (0,)
+    assert household_units(data, np.array([], dtype=object), day, known_by=day).shape == (0,)

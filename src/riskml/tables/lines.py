@@ -493,7 +493,8 @@ def _same_length(text: Any, date: Any, known_by: Any) -> tuple[pd.Index, np.ndar
     """Ids or areas, and both days as whole numbers, all of one length; no ``known_by`` is the end of time."""
     texts = pd.Index([text] if isinstance(text, str) else text)
     days, known = (np.atleast_1d(_days(value)) for value in (date, _NEVER if known_by is None else known_by))
-    n_rows = max(len(texts), len(days), len(known))
+    # One stands for many, and for none.
+    n_rows = max({len(texts), len(days), len(known)} - {1}, default=1)
     texts = texts.repeat(n_rows) if len(texts) == 1 else texts
     return texts, np.broadcast_to(days, n_rows), np.broadcast_to(known, n_rows)
 

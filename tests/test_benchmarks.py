@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cases
+import causes
 import effects
 import first_cause
 import net
@@ -439,3 +440,37 @@ def test_effects_are_put_beside_the_truth_of_the_county_they_come_from():
 def test_a_measure_that_is_refused_counts_as_refused():
     found = effects.world(2, measures=("housing_repair",), n_households=60, n_months=30, n_draws=1)
     assert "| housing_repair | 0 | 1 |" in effects.section(found, 1)
+
+
+# --- causes against the truth ----------------------------------------------------------------------------------------
+
+
+def test_f1_counts_pairs_and_the_best_set_is_the_best_to_expect():
+    named, needed = np.array([[1, 1, 0], [0, 1, 0]], bool), np.array([[1, 0, 0], [0, 1, 1]], bool)
+    assert causes.f1(named, needed) == 2 * 2 / (3 + 3)
+    assert causes.f1(named, needed, np.array([1.0, 0.0])) == 2 * 1 / (2 + 1)
+    chance = pd.DataFrame([[0.9, 0.5], [0.3, 0.1]])
+    expected = {}
+    for size in range(1, 5):
+        chosen = sorted(chance.to_numpy().ravel())[-size:]
+        expected[size] = 2 * sum(chosen) / (size + 1.8)
+    assert causes.best_set(chance).to_numpy().sum() == max(expected, key=expected.__getitem__)
+
+
+def test_the_page_of_causes_holds_every_way_and_is_not_computed_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(causes, "N_FUTURES", 10)
+    one = causes.kept(tmp_path, 1, 250)
+    made = list(tmp_path.iterdir())
+    monkeypatch.setattr(causes, "pickle", type("Reading", (), {"loads": staticmethod(causes.pickle.loads)}))
+    assert causes.kept(tmp_path, 1, 250)["needed"].equals(one["needed"])
+    assert list(tmp_path.iterdir()) == made
+    assert {"needed", "likely", "riskml", "shap", "global"} <= set(one)
+    assert one["needed"].index.equals(one["X"].index)
+    page = causes.page({1: one, 2: one}, 250)
+    table = table_after(page, "## Causes")
+    assert len(table) == 6
+    figures = table["F1, all returns"].str.split(" ").str[0].astype(float)
+    assert figures.between(0, 1).all()
+    # Taught by itself, a learner knows more than what others name.
+    assert figures[4] > figures[:3].max()
+    assert (table["causes a return"].iloc[[1, 2]] == "3.0").all()

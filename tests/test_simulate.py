@@ -183,6 +183,34 @@ def test_shocks_are_told_only_of_returns(data, at_risk):
     pd.testing.assert_index_equal(data.truth.shocks(at_risk).index, at_risk[(returned == 1).to_numpy()])
 
 
+def test_shocks_before_the_day_are_taken_out_alone(data, at_risk):
+    truth = data.truth
+    needed, before = truth.shocks(at_risk), truth.shocks(at_risk, before_only=True)
+    pd.testing.assert_index_equal(before.index, needed.index)
+    # A disaster that struck only after the day cannot be taken out.
+    area = data.tables["households"].drop_duplicates("household_id").set_index("household_id")["area_id"]
+    struck = data.tables["disasters"].query("area_id != '' and date >= '2022-01-01' and date < '2023-01-01'")["area_id"]
+    late = [household for household, _ in needed.index if not area[household].startswith(tuple(struck))]
+    assert (before.loc[late, "disaster"] == 0).all()
+    assert 0 < (needed["disaster"] & ~before["disaster"].astype(bool)).sum() < needed["disaster"].sum()
+
+
+def test_what_could_be_foreseen_is_as_often_so_as_foreseen(data, at_risk):
+    truth = data.truth
+    needed = truth.shocks(at_risk)
+    likely = truth.likely_shocks(needed.index, n_draws=30)
+    assert list(likely) == list(needed)
+    told = likely.notna().all(axis=1)
+    assert told.mean() > 0.9
+    assert likely[told].ge(0).all(axis=None)
+    assert likely[told].le(1).all(axis=None)
+    # Every return counts alike; the largest of twelve gaps of two shares of so many returns stays well below this.
+    assert (likely[told].mean() - needed[told].mean()).abs().max() < 0.15
+    # And it is known of whom: better than the mean for everybody.
+    error, blind = ((guess - needed[told]) ** 2 for guess in (likely[told], needed[told].mean()))
+    assert error.mean(axis=None) < 0.8 * blind.mean(axis=None)
+
+
 def test_each_measure_helps_on_average_and_harms_few(data, at_risk):
     returned = data.truth.returned(at_risk)
     under = data.truth.outcome_under(at_risk)

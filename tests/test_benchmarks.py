@@ -17,6 +17,7 @@ import scores
 import skill
 import skill_page
 from cases import Case
+from level import table as level_table
 from rivals import Rival
 from scores import Score
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
@@ -345,3 +346,24 @@ def test_a_small_county_is_asked_on_dates_after_what_its_models_learned(monkeypa
     assert predictions["as_of_date"].min() >= pd.Timestamp("2022-07-01")
     assert predictions["risk"].between(0, 1, inclusive="neither").all()
     assert 0 < predictions["returned"].mean() < 0.3
+
+
+def test_the_level_table_splits_an_error_into_the_models_and_the_years() -> None:
+    rows = [
+        (seed, county, day, 100.0, returned, true, 20.0, 30.0)
+        for seed in (1, 2)
+        for county, returned in (("a", 20.0), ("b", 5.0))
+        for day, true in ((pd.Timestamp("2025-01-01"), 20.0), (pd.Timestamp("2025-04-01"), 10.0))
+    ]
+    names = ["seed", "county", "as_of_date", "n", "returned", "true", "predicted", "loss"]
+    head, only = level_table(pd.DataFrame(rows, columns=names).assign(features="standard"))
+    assert len(head) == len(only)
+    # 60 true of 80 predicted; 40 of 40 in January; 20 of 40 after it; 40 and 10 returned where 30 were due.
+    assert only[1:] == [
+        f"{np.log(60 / 80):+.2f} ± 0.00",
+        "+0.00 ± 0.00",
+        f"{np.log(20 / 40):+.2f} ± 0.00",
+        f"{-np.log(30 / 40):.2f}",
+        f"{(np.log(40 / 30) + np.log(30 / 10)) / 2:.2f}",
+        "0.30000",
+    ]

@@ -313,15 +313,16 @@ def when(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     # A month's income is one of many alike; of bills and losses the largest weighs most.
     largest = [record for record in records if record["table"] != "incomes" and record.get("amount", 0) > 0]
     if largest:
-        leading, most = max(largest, key=lambda record: record["amount"]), ("largest ", "最大一笔")
+        leading, most = max(largest, key=lambda record: record["amount"]), ("largest record", "最大一笔")
     else:
-        leading, most = max(records, key=lambda record: record["date"]), ("newest ", "最近一次")
+        leading, most = max(records, key=lambda record: record["date"]), ("newest record", "最近一次")
     most = most if len(records) > 1 else ("", "")
     on, on_zh = ("since", "始于") if leading["table"] in _SPELLS else ("on", "")
     day, day_zh = _day(leading["date"]), on_zh + _day(leading["date"], "zh")
     if not leading.get("amount", 0) > 0:
-        return f"{most[0]}{on} {day}", f"{most[1]}{day_zh}"
-    return f"{most[0]}{leading['amount']:,.0f} {on} {day}", f"{most[1]}{day_zh}{leading['amount']:,.0f}"
+        return f"{most[0]} {on} {day}".lstrip(), f"{most[1]}{day_zh}"
+    amount = f"{leading['amount']:,.0f}"
+    return f"{most[0]}: {amount} {on} {day}".lstrip(": "), f"{most[1]}{day_zh}，金额{amount}"
 
 
 def dated(records: Sequence[Mapping[str, Any]], language: str = "en") -> str:

@@ -22,6 +22,7 @@ import scores
 import skill
 import skill_page
 from cases import Case
+from level import table as level_table
 from rivals import Rival
 from scores import Score
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
@@ -474,3 +475,24 @@ def test_the_page_of_causes_holds_every_way_and_is_not_computed_twice(tmp_path, 
     # Taught by itself, a learner knows more than what others name.
     assert figures[4] > figures[:3].max()
     assert (table["causes a return"].iloc[[1, 2]] == "3.0").all()
+
+
+def test_the_level_table_splits_an_error_into_the_models_and_the_years() -> None:
+    rows = [
+        (seed, county, day, 100.0, returned, true, 20.0, 30.0)
+        for seed in (1, 2)
+        for county, returned in (("a", 20.0), ("b", 5.0))
+        for day, true in ((pd.Timestamp("2025-01-01"), 20.0), (pd.Timestamp("2025-04-01"), 10.0))
+    ]
+    names = ["seed", "county", "as_of_date", "n", "returned", "true", "predicted", "loss"]
+    head, only = level_table(pd.DataFrame(rows, columns=names).assign(features="standard"))
+    assert len(head) == len(only)
+    # 60 true of 80 predicted; 40 of 40 in January; 20 of 40 after it; 40 and 10 returned where 30 were due.
+    assert only[1:] == [
+        f"{np.log(60 / 80):+.2f} ± 0.00",
+        "+0.00 ± 0.00",
+        f"{np.log(20 / 40):+.2f} ± 0.00",
+        f"{-np.log(30 / 40):.2f}",
+        f"{(np.log(40 / 30) + np.log(30 / 10)) / 2:.2f}",
+        "0.30000",
+    ]

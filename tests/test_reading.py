@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from riskml.features.declarations import Latest
+from riskml.features.declarations import Latest, Season
 from riskml.findings import DataRefused
 from riskml.tables.contract import as_markdown
 from riskml.tables.lines import welfare_records
@@ -207,7 +207,12 @@ def test_columns_of_ones_own_and_all_settings_survive_writing(tmp_path: Path) ->
     )
     tables = {**raw, "incomes": raw["incomes"].assign(**{"phone days": [3.5, np.nan]})}
     data = Monitoring(
-        tables, welfare_months=1, max_age_months=3, extract_on="2022-01-01", features=(feature,), notes=('一\n"二"',)
+        tables,
+        welfare_months=1,
+        max_age_months=3,
+        extract_on="2022-01-01",
+        features=(Season(), feature),
+        notes=('一\n"二"',),
     )
     assert_same(data, read_monitoring(write_monitoring(data, tmp_path / "written")))
 
@@ -319,6 +324,7 @@ BAD_SETTINGS = {
     "[welfare]\nmonth = 12": ["unknown_setting"],
     "[tables.income]\nfile = 'x.csv'": ["unknown_setting"],
     "[tables]\nincomes = 'x.csv'": ["wrong_setting"],
+    "season = 'harvest'": ["wrong_setting"],
     "[tables.incomes]\ncolums = {}": ["unknown_setting"],
     "[tables.incomes]\nfile = 'x.csv'": ["no_file"],
     "[tables.incomes]\ncolumns = { wage = 3 }": ["wrong_setting"],
@@ -389,4 +395,4 @@ def test_the_settings_of_the_data_contract_page_are_settings(tmp_path: Path) -> 
     page = (EXAMPLE.parent / "data-contract.md").read_text(encoding="utf-8")
     shown = page.partition("```toml\n")[2].partition("```")[0]
     settings = read_settings(with_settings(tmp_path, shown))
-    assert set(settings) == {"extract_on", "assumptions", "welfare", "tables", "features", "outcomes"}
+    assert set(settings) == {"extract_on", "assumptions", "season", "welfare", "tables", "features", "outcomes"}

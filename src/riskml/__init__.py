@@ -21,6 +21,7 @@ _HOME = {
     "Spell": "features.declarations",
     "Roster": "features.declarations",
     "Latest": "features.declarations",
+    "Season": "features.declarations",
     "Derived": "features.declarations",
     "Custom": "features.declarations",
     "audit_features": "features.audit",

@@ -31,7 +31,7 @@ from riskml.tables.validation import added_up, column_findings, finding, first_c
 
 Tell = Callable[[str, str], None]
 #: Settings in ``monitoring.toml`` that a store follows, and those of a table: what each row alone means.
-_TAKEN = ("extract_on", "notes", "welfare", "tables", "features")
+_TAKEN = ("extract_on", "notes", "welfare", "tables", "season", "features")
 _TAKEN_OF_TABLE = ("file", "sheet", "columns", "constants", "codes", "units", "dates")
 #: Rows of a row group: few enough that the ids of a group fit its dictionary.
 _GROUP_ROWS = 2**17

@@ -99,6 +99,7 @@ def import_tables(
     making = folder.with_name(f".{folder.name}.importing")
     settings = {
         "welfare": {"months": 12, **source.settings.get("welfare", {})},
+        "season": source.settings.get("season", False),
         "features": source.settings.get("features", {}),
         "notes": source.settings.get("notes", []),
     }
@@ -114,7 +115,7 @@ def import_tables(
             findings = missing_tables(kinds)
             if findings:
                 raise DataRefused(findings)
-            declared_features(settings["features"], _empty(kinds))
+            declared_features(settings, _empty(kinds))
             extract_on = extract_on or newest_day(database, kinds)
             said(tell, "clustering", "正在归并")
             first_areas = first_areas_of(households_of_areas(database), bucket_households)
@@ -169,6 +170,9 @@ def append_tables(source: Source, folder: Path, *, memory_mb: int = 1000, tell: 
         for part in ("welfare", "features")
         if part in source.settings and not source.settings[part].items() <= manifest["settings"][part].items()
     ]
+    seasonal = manifest["settings"].get("season", False)
+    if source.settings.get("season", seasonal) != seasonal:
+        findings.append(finding("other_settings", "", "", 1, "season", messages=MESSAGES))
     if findings:
         raise DataRefused(findings)
     source = Source(source.place, {**source.settings, "features": manifest["settings"]["features"]})

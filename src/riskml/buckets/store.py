@@ -81,7 +81,7 @@ class Store:
         """Features declared with the tables."""
         columns = self.manifest["tables"]
         tables = {name: schema_of(kinds).empty_table().to_pandas() for name, kinds in columns.items()}
-        return declared_features(self.manifest["settings"]["features"], tables)
+        return declared_features(self.manifest["settings"], tables)
 
     def description(self) -> dict[str, Any]:
         """Return what the card of a model says of the data it learned from."""

@@ -104,7 +104,7 @@ def _read(feature: Feature, declared: dict[str, Feature]) -> Iterator[tuple[str,
             yield from _read(declared[name], declared)
     elif feature.kernel == "custom":
         yield from ((table, "") for table in feature.tables)
-    elif feature.kernel != "neighbours":
+    elif feature.kernel not in ("neighbours", "season"):
         yield feature.table, feature.column or ""
         yield from ((feature.table, column) for column, _, _ in feature.where)
         if any(map(math.isfinite, feature.ages)) or feature.stat == "max_age":

@@ -1,9 +1,9 @@
 """Features as declarations: what is measured, over which window, what it means, and which rows stand behind it.
 
 A declaration (:class:`Window`, :class:`Spell`, :class:`Roster`, :class:`Latest`, :class:`Newest`,
-:class:`Neighbours`, :class:`Derived`, :class:`Custom`) is data. From it come the value (computed by the kernel of
-:mod:`riskml.features.windows`), the row of the feature dictionary, the monotone direction of the model, the cause under
-which an explanation files it, and the records shown as evidence.
+:class:`Neighbours`, :class:`Season`, :class:`Derived`, :class:`Custom`) is data. From it come the value (computed by
+the kernel of :mod:`riskml.features.windows`), the row of the feature dictionary, the monotone direction of the model,
+the cause under which an explanation files it, and the records shown as evidence.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Feature(Meaning):
     """
 
     name: str
-    kernel: Literal["event", "spell", "roster", "newest", "neighbours", "derived", "custom"]
+    kernel: Literal["event", "spell", "roster", "newest", "neighbours", "season", "derived", "custom"]
     table: str
     column: str | None = None
     where: tuple[Condition, ...] = ()
@@ -317,6 +317,54 @@ class Neighbours(Meaning):
 
 
 @dataclass(frozen=True)
+class Season:
+    """The time of the year on the as-of date: where windows of a few months hold the harvest, and where they do not.
+
+    The same for every household of a date. Without it a model takes the income of harvest months for lasting
+    improvement, and the months before for trouble. It needs training dates over the year, and cannot tell a season from
+    what else happened on the only date of that season: two years of dates are better than one.
+
+    Parameters
+    ----------
+    name : str, default "season"
+        First part of the names.
+
+    Examples
+    --------
+    >>> [feature.name for feature in Season().features()]
+    ['season_winter', 'season_spring']
+    """
+
+    name: str = "season"
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return cosine and sine of the part of the year that has passed, so that December lies beside January.
+
+        Returns
+        -------
+        tuple of Feature
+            Two columns of the feature table, from -1 to 1.
+        """
+        meaning: dict[str, Any] = {"kernel": "season", "table": "", "actionable": False}
+        return (
+            Feature(
+                name=f"{self.name}_winter",
+                stat="winter",
+                label_en="time of the year, from July (-1) to January (1)",
+                label_zh="时节，由七月（-1）至一月（1）",
+                **meaning,
+            ),
+            Feature(
+                name=f"{self.name}_spring",
+                stat="spring",
+                label_en="time of the year, from October (-1) to April (1)",
+                label_zh="时节，由十月（-1）至四月（1）",
+                **meaning,
+            ),
+        )
+
+
+@dataclass(frozen=True)
 class Derived(Meaning):
     """A function of other features, named by them; left out where one of them is.
 
@@ -440,7 +488,7 @@ class Custom(Meaning):
         )
 
 
-Declaration = Window | Latest | Spell | Roster | Newest | Neighbours | Derived | Custom
+Declaration = Window | Latest | Spell | Roster | Newest | Neighbours | Season | Derived | Custom
 
 
 def expand(features: Iterable[Declaration]) -> tuple[Feature, ...]:

@@ -69,6 +69,9 @@ def available(data: Monitoring, features: Iterable[Declaration]) -> tuple[Featur
             if all(table == "welfare" or table in data.tables for table in feature.tables):
                 kept[feature.name] = feature
             continue
+        if feature.kernel == "season":
+            kept[feature.name] = feature
+            continue
         if feature.table not in columns:
             records = known_records(data, feature.table)
             columns[feature.table] = set() if records is None else set(records.columns)
@@ -120,6 +123,8 @@ def compute(
             out[:, members] = values[:, [("welfare", "welfare_net").index(feature.column or "") for feature in chosen]]
         elif kernel == "neighbours":
             out[:, members] = _neighbours(data, chosen, household, as_of, as_of_dates)
+        elif kernel == "season":
+            out[:, members] = np.column_stack([_time_of_year(as_of_dates, feature.stat) for feature in chosen])[as_of]
         elif kernel == "custom":
             out[:, members] = custom_values(data, chosen, household, as_of, as_of_dates)
         elif kernel != "derived":
@@ -371,6 +376,12 @@ def _neighbours(
         "welfare": np.minimum(now, _WELFARE_CAP),
     }
     return np.column_stack([_mean_of_others(signals[feature.stat], area)[household, as_of] for feature in features])
+
+
+def _time_of_year(days: pd.DatetimeIndex, stat: str) -> FloatArray:
+    """Return how near each day lies to the beginning of January (``winter``) or of April (``spring``), 1 to -1."""
+    angle = 2 * np.pi * (days.day_of_year.to_numpy() - 1) / np.where(days.is_leap_year, 366, 365)
+    return np.cos(angle) if stat == "winter" else np.sin(angle)
 
 
 def _mean_of_others(signal: FloatArray, area: NDArray[np.int64]) -> FloatArray:

@@ -147,7 +147,7 @@ def read_monitoring(folder: str | Path, *, known_until: Any = None) -> Monitorin
             if "assume_known_on" in how
         },
         assumptions=tuple((en, zh) for en, zh in settings.get("assumptions", [])),
-        features=declared_features(settings.get("features", {}), tables),
+        features=declared_features(settings, tables),
         outcomes=declared_outcomes(settings.get("outcomes", {})),
         notes=(*notes, *unread_files(folder, settings)),
     )
@@ -217,7 +217,8 @@ def write_monitoring(data: Monitoring, folder: str | Path) -> Path:
     Parameters
     ----------
     data : Monitoring
-        What to write; its features must each be a :class:`riskml.features.declarations.Latest`.
+        What to write; its features must each be a :class:`riskml.features.declarations.Latest` or
+        :class:`riskml.features.declarations.Season`.
     folder : str or Path
         Folder to write; its parents are made.
 
@@ -469,12 +470,12 @@ def _with_numbers(table: pd.DataFrame, declared: Iterable[str]) -> pd.DataFrame:
     return table.assign(**changed)
 
 
-def declared_features(declared: dict[str, Any], tables: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
+def declared_features(settings: dict[str, Any], tables: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
     """Return the features that ``monitoring.toml`` declares; a column that is not there or no number is refused."""
-    from riskml.features.declarations import Latest  # features.py is not needed to read tables that declare none
+    from riskml.features.declarations import Latest, Season  # not needed to read tables that declare none
 
-    features = []
-    for name, columns in declared.items():
+    features: list[Any] = [Season()] if settings.get("season") else []
+    for name, columns in settings.get("features", {}).items():
         for column, meaning in columns.items():
             if name not in tables or column not in tables[name] or not _is_number(name, tables[name], column):
                 raise _refused("no_such_column", table=name, column=column, first=f"{name}.{column}")

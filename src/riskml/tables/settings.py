@@ -44,6 +44,7 @@ _TOP: dict[str, tuple[Any, str]] = {
     "assumptions": (list, 'a list of pairs of texts, ["in English", "in Chinese"]'),
     "welfare": (dict, "a table"),
     "tables": (dict, "a table"),
+    "season": (bool, "true or false"),
     "features": (dict, "a table"),
     "outcomes": (dict, "a table"),
 }
@@ -152,11 +153,14 @@ def settings_text(data: Monitoring) -> str:
 
     lines = [f"extract_on = {data.extract_on.date()}", line("notes", list(data.notes))]
     lines += [line("assumptions", data.assumptions)] if data.assumptions else []
+    # The season alone is a feature of no table.
+    of_tables = [feature for feature in data.features if hasattr(feature, "table")]
+    lines += [line("season", True)] if len(of_tables) < len(data.features) else []
     lines += ["", "[welfare]", line("months", data.welfare_months), line("max_age_months", data.max_age_months)]
     lines += [line("least_covered", data.least_covered)]
     for name in data.overwritten:
         lines += ["", f"[tables.{name}]", line("overwritten", True)]
-    for feature in data.features:
+    for feature in of_tables:
         lines += ["", f"[features.{feature.table}.{json.dumps(feature.column, ensure_ascii=False)}]"]
         lines += [line(key, getattr(feature, key)) for key in _FEATURE if getattr(feature, key) != ""]
     for outcome in data.outcomes:

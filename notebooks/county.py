@@ -287,7 +287,8 @@ print(f"mean risk {everybody['risk'].mean():.1%}, net of assistance {everybody['
 cliff = rk.assistance_cliff(everybody)
 off_list = ~cliff["household_id"].isin(listed["household_id"])
 print(f"support ends within three months: {len(cliff)} households, {off_list.sum()} of them not on the list")
-cliff[["household_id", "measure", "support_ends_on", "risk", "risk_net", "difference"]].head(8).round(3)
+shown = cliff[["household_id", "measure", "support_ends_on", "risk", "risk_net", "difference"]].head(8)
+shown.round({"risk": 3, "risk_net": 3, "difference": 3})
 
 # %% [markdown]
 # ## Why

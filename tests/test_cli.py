@@ -225,6 +225,7 @@ def test_evaluate_says_whom_the_list_misses_by_columns_of_features_and_areas(wor
         "all",
         *("area_id:9", "head_female", "coping_children_worked"),
         *("area_id:9 × head_female", "area_id:9 × coping_children_worked", "head_female × coping_children_worked"),
+        "area_id:9 × head_female × coping_children_worked",
     ]
     recall = pd.DataFrame(answer["figures"]).query("model == 'riskml' and figure == 'recall@20%'")["value"].item()
     assert groups["exclusion_error"][0] == pytest.approx(1 - recall)

@@ -113,11 +113,9 @@ def ranked(
     support = running_support(data, _multi(X.index))
     parts = []
     if n > 0:
-        # Days and amounts are for a list people work through: to look them up for everybody takes longer than to score.
-        told = None if n_listed is None and n_explained is None else data
         why = explain(model, X[:n], causes=causes)
         beside: dict[str, Any] = {"intervals": intervals[:n], "net": net[:n], "support": support[:n]}
-        parts.append(watchlist(risk[:n], why, areas=areas[:n], **beside, data=told))
+        parts.append(watchlist(risk[:n], why, areas=areas[:n], **beside, data=data))
     if n < len(X):
         rest = pd.concat([risk, intervals, net, support], axis=1)[n:].reset_index()
         parts.append(without_reasons(rest.assign(area_id=areas[n:], rank=range(n + 1, len(X) + 1))))

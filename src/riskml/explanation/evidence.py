@@ -203,18 +203,26 @@ def _strongest(why: Explanation, row: int, cause: str) -> str:
     """Return the feature of a cause that lowers a row's risk least, empty where a sensitive one raises it."""
     if _raising(why, row, cause, sensitive=True):
         return ""
-    entries = why.dictionary
-    places = np.flatnonzero((entries["cause"] == cause) & ~entries["sensitive"].astype(bool))
-    return str(entries["name"].iloc[places[why.values[row, places].argmax()]]) if len(places) else ""
+    names, causes, secret = _entries(why)
+    places = np.flatnonzero((causes == cause) & ~secret)
+    return str(names[places[why.values[row, places].argmax()]]) if len(places) else ""
 
 
 def _raising(why: Explanation, row: int, cause: str, *, sensitive: bool) -> list[str]:
     """Return the features of a cause that raise a row's risk, sensitive or not, strongest first."""
+    names, causes, secret = _entries(why)
+    places = np.flatnonzero((causes == cause) & (secret == sensitive) & (why.values[row] > 0))
+    return names[places[np.argsort(-why.values[row, places], kind="stable")]].tolist()
+
+
+def _entries(why: Explanation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return names, causes and sensitivity of the features as plain arrays, which are asked row by row."""
     entries = why.dictionary
-    mine = (entries["cause"] == cause) & (entries["sensitive"].astype(bool) == sensitive)
-    places = np.flatnonzero(mine & (why.values[row] > 0))
-    order = places[np.argsort(-why.values[row, places], kind="stable")]
-    return entries["name"].iloc[order].tolist()
+    return (
+        entries["name"].to_numpy(dtype=object),
+        entries["cause"].to_numpy(dtype=object),
+        entries["sensitive"].to_numpy(dtype=bool),
+    )
 
 
 def _pairs(named: pd.DataFrame) -> Iterable[tuple[int, str]]:

@@ -2,8 +2,8 @@
 
 In simulated counties it is known without which shocks a household would not have returned (``data.truth.shocks``).
 Of the test rows that returned, the set of causes that each way names is held against that set, by F1 over all pairs of
-household and cause. Ways: the causes riskml names; the largest sums of Shapley values; the globally most important
-causes, copied to every household; causes with an adverse record of the last twelve months on file; what the same
+household and cause. Ways: the causes riskml names by points; those of which it says that an adverse record is on file;
+the largest sums of Shapley values; the globally most important causes, copied to every household; what the same
 features tell a learner that was taught the truth of the other counties, which no office has; and the ceiling: who knows
 the law of the county, its true state and past, and of the future only its chances.
 
@@ -24,27 +24,14 @@ import pandas as pd
 from results import machine, markdown, publish
 
 import riskml.explanation.contributions
-from riskml import RiskClassifier, backtest_sets, cohort, explain
+from riskml import RiskClassifier, backtest_sets, cohort, explain, feature_dictionary
 from riskml.datasets import make_monitoring
+from riskml.explanation.on_file import on_file
 from riskml.skill.bootstrap import cluster_draws, interval
 
 #: Reported; rules were looked at on counties 11 to 14 only.
 SEEDS = (1, 2, 3, 4, 5)
 N_HOUSEHOLDS, N_FUTURES, N_DRAWS = 2000, 100, 1000
-#: What counts as an adverse record of a cause: feature, and from which value on (below which where negative).
-ON_FILE = {
-    "illness": {"medical_serious_count_12m": 1, "medical_out_of_pocket_sum_12m": 0.2},
-    "disability": {"members_disabled": 1},
-    "schooling": {"schooling_cost_sum_12m": 0.1, "schooling_dropped_out_count_12m": 1},
-    "disaster": {"disaster_count_12m": 1},
-    "accident": {"accident_count_12m": 1},
-    "housing": {"housing_grade": 3},
-    "water": {"water_grade": 3},
-    "labour": {"members_left_12m": 1},
-    "employment": {"jobs_ended_12m": 1},
-    "production": {"production_loss_count_12m": 1, "production_price_change_min_12m": -0.1},
-    "assistance": {"support_ended_12m": 1, "support_ending_3m": 1},
-}
 PAST = "all shocks before the day"
 
 
@@ -100,12 +87,9 @@ def county(seed: int, n_households: int) -> dict[str, pd.DataFrame]:
     }
 
 
-def on_file(X: pd.DataFrame) -> pd.DataFrame:
-    """Return which causes have an adverse record on file; income where none has."""
-    found = pd.DataFrame(index=X.index)
-    for cause, marks in ON_FILE.items():
-        sides = [X[name] >= least if least > 0 else X[name] <= least for name, least in marks.items()]
-        found[cause] = np.any(sides, axis=0)
+def recorded(X: pd.DataFrame) -> pd.DataFrame:
+    """Return of which causes riskml says that an adverse record is on file; income where of none."""
+    found = on_file(X, feature_dictionary())
     return found.assign(income=~found.any(axis=1))
 
 
@@ -148,11 +132,11 @@ def page(counties: dict[int, dict[str, pd.DataFrame]], n_households: int) -> str
     """Return the section: F1 by way, over all returns and over those whose shocks all lay before the day."""
     ways = {
         "riskml: causes named (`cause_1` to `cause_3`)": {seed: one["riskml"] for seed, one in counties.items()},
+        "riskml: adverse records on file (`on_file`; income where there is none)": {
+            seed: recorded(one["X"])[list(one["needed"])] for seed, one in counties.items()
+        },
         "the three largest sums of SHAP values": {seed: one["shap"] for seed, one in counties.items()},
         "the three globally most important causes": {seed: one["global"] for seed, one in counties.items()},
-        "an adverse record of the last year on file": {
-            seed: on_file(one["X"])[list(one["needed"])] for seed, one in counties.items()
-        },
         "the features, taught the truth of the other counties": taught(counties),
         "ceiling: true law, state and past known": {seed: best_set(one["likely"]) for seed, one in counties.items()},
     }

@@ -251,7 +251,9 @@ def test_the_list_of_a_store_is_that_of_the_folder_byte_for_byte(county, tmp_pat
     assert score(county, "store", tmp_path / "store.csv", *asked, "--json", "--cliff", str(cliffs[1])) == 0
     assert capsys.readouterr().out.replace("store.csv", "x") == of_folder
     assert (tmp_path / "store.csv").read_bytes() == (tmp_path / "folder.csv").read_bytes()
-    assert read_table(tmp_path / "store.csv")["risk_net"].notna().all()
+    listed = read_table(tmp_path / "store.csv")
+    assert listed["risk_net"].notna().all()
+    assert (listed["on_file"] != "").any() == ("none" not in asked)
     # Of everybody, on the list or not, whatever was asked.
     assert cliffs[0].read_bytes() == cliffs[1].read_bytes()
     assert len(read_table(cliffs[0])) == json.loads(of_folder)["n_support_ends"] > 25

@@ -30,7 +30,7 @@ COLUMNS = [
     *("household_id", "as_of_date", "area_id", "rank", "risk", "risk_lower", "risk_upper"),
     *("risk_net", "risk_net_lower", "risk_net_upper", "support", "support_ends_on"),
     *(f"points_{cause}" for cause in CAUSES),
-    *("cause_1", "cause_2", "cause_3", "reason_en", "reason_zh"),
+    *("cause_1", "cause_2", "cause_3", "on_file", "reason_en", "reason_zh"),
 ]
 ROOT = Path(__file__).resolve().parents[1]
 TEST_FROM, AS_OF, LATER = "2023-01-01", "2023-11-01", "2023-12-01"

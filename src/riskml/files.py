@@ -15,7 +15,7 @@ from riskml.findings import DataRefused, Finding
 
 #: Columns of result files that are text; all others are numbers, ``*_on`` and ``as_of_date`` dates.
 TEXT = (
-    *("household_id", "area_id", "level", "measure", "support", "cause", "change"),
+    *("household_id", "area_id", "level", "measure", "support", "cause", "on_file", "change"),
     *("source", "formerly", "limit", "condition"),
     *("effect_source", "not_funded", "status", "reviewer", "decision", "reason"),
 )

@@ -33,8 +33,8 @@ Tell = Callable[[str], None]
 #: Households with a card in the report.
 N_CARDS = 20
 #: What a list must have to be planned with, reported or compared.
-LIST_COLUMNS = tuple(name for name in WATCHLIST_COLUMNS if not name.startswith(("risk_", "support")))
-_SAID = ("cause_", "reason_")
+LIST_COLUMNS = tuple(name for name in WATCHLIST_COLUMNS if not name.startswith(("risk_", "support", "on_file")))
+_SAID = ("cause_", "on_file", "reason_")
 _WHY = ("points_", *_SAID)
 _SHOWN = ("auroc", "average_precision", "brier", "calibration_slope")
 

@@ -30,6 +30,7 @@ from riskml.explanation.coalitions import (
     summed,
 )
 from riskml.explanation.evidence import leading_record, records_of_causes
+from riskml.explanation.on_file import on_file
 from riskml.explanation.reach import in_reach, with_reach
 from riskml.explanation.shapley import Prepared, prepare, shapley_values
 from riskml.explanation.stability import LEAST_SHARE, cause_stability
@@ -310,6 +311,18 @@ class Explanation:
         return pd.DataFrame(
             np.where(keep, names, ""), index=self.X.index, columns=[f"cause_{k + 1}" for k in range(order.shape[1])]
         )
+
+    def on_file(self) -> pd.DataFrame:
+        """Return of which causes an adverse record is on file: what happened, not why the risk is high.
+
+        Returns
+        -------
+        DataFrame of bool, shape (n_rows, 11)
+            One column per cause but ``income`` and ``other``, indexed as ``X``: whether one of the features of
+            :data:`riskml.explanation.on_file.ADVERSE` reaches its bound. What is sensitive does not count. False where
+            nothing is known, or where the model does not know such a feature.
+        """
+        return on_file(self.X, self.dictionary)
 
     def leading_features(self, n_causes: int = 3, n_features: int = 2, *, sensitive: bool = False) -> pd.DataFrame:
         """Return the features that raise the risk most within the top causes.

@@ -42,6 +42,7 @@ _EMPTY: dict[str, Any] = {
     **dict.fromkeys(NET_COLUMNS, np.nan),
     "support": "",
     "support_ends_on": pd.Series(pd.NaT, dtype="datetime64[s]").iloc[0],
+    "on_file": "",
 }
 
 
@@ -193,6 +194,7 @@ def _list_rows(watchlist: pd.DataFrame, plan: pd.DataFrame | None, language: Lan
     table = watchlist.head(MAX_ROWS).rename(columns={f"reason_{language}": "why"})
     for name, ends in (("interval", ["risk_lower", "risk_upper"]), ("interval_net", NET_COLUMNS[1:])):
         table = table.assign(**{name: [_interval(*pair) for pair in table[ends].to_numpy(float)]})
+    table["on_file"] = [_topics(causes, language) for causes in table["on_file"]]
     if plan is not None:
         given = plan[plan["measure"] != ""].groupby("household_id")[f"label_{language}"].agg("; ".join)
         table["proposed"] = table["household_id"].map(given).fillna("").to_numpy()
@@ -252,11 +254,19 @@ def _card(card: Card, language: Language) -> dict[str, Any]:
         "interval_net": _interval(card.row["risk_net_lower"], card.row["risk_net_upper"]),
         "support": _supports(card.row["support"], language),
         "support_ends_on": iso_day(card.row["support_ends_on"]),
+        "on_file": _topics(card.row["on_file"], language),
         "bars": _bars(card, language),
         "measures": [{**row, "name": row[f"label_{language}"] or row["measure"]} for row in funded],
         "refused": refused[0] if refused else "",
         "parts": _parts(card.evidence, language),
     }
+
+
+def _topics(causes: str, language: Language) -> str:
+    """Return what the records of some causes, joined by ``;``, are about."""
+    return ("、" if language == "zh" else ", ").join(
+        cause_topic(cause, language) for cause in causes.split(";") if cause
+    )
 
 
 def _bars(card: Card, language: Language) -> list[dict[str, Any]]:

@@ -62,6 +62,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "all_support": ("All support", "全部帮扶"),
     "support_until": ("Support that runs: {}. The first to end does so on {}.", "正在享受的帮扶：{}。最先到期日：{}。"),
     "support_open": ("Support that runs: {}. No end is known.", "正在享受的帮扶：{}。未录入到期日。"),
+    "on_file": (
+        "Adverse records on file (last 12 months, or as it stands): {}",
+        "不利记录（近12个月内，或目前状况）：{}",
+    ),
+    "on_file_note": ("What happened, not why the risk is high.", "说明发生过什么，不说明风险为何较高。"),
     "net_of": ("Net of assistance {}", "扣除转移性收入后{}"),
     "look": ("Go and look", "需要上门核实"),
     "look_sure": (

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.causes import CAUSES, cause_label
+from riskml.explanation.on_file import causes_joined
 from riskml.explanation.wording import format_points, format_risk
 from riskml.features.assistance import SUPPORT_COLUMNS
 from riskml.model.net import NET_COLUMNS
@@ -36,6 +37,7 @@ WATCHLIST_COLUMNS = [
     "cause_1",
     "cause_2",
     "cause_3",
+    "on_file",
     "reason_en",
     "reason_zh",
 ]
@@ -89,6 +91,7 @@ def watchlist(
     DataFrame
         Columns :data:`WATCHLIST_COLUMNS`, rank 1 (highest risk) first, equal risks by ``household_id``.
         ``risk_lower`` and ``risk_upper`` are NaN without ``intervals``, ``risk_net`` and its ends without ``net``;
+        ``on_file`` has the causes of which an adverse record is on file, joined by ``;`` (empty: none);
         ``area_id`` is empty without ``areas``, ``support`` empty and ``support_ends_on`` NaT without ``support``. With
         a plan also ``measure`` (several joined by ``;``, empty: none) and ``cost`` (currency, their sum).
 
@@ -109,7 +112,8 @@ def watchlist(
         pd.DataFrame(empty, index=index) if beside is None else beside.loc[index, list(empty)]
         for beside, empty in zip((intervals, net, support), _NOT_GIVEN, strict=True)
     ]
-    parts = [why.in_points().set_axis(POINTS, axis=1), why.top_causes(3), why.reasons(data), *given]
+    said = [why.top_causes(3), causes_joined(why.on_file()), why.reasons(data)]
+    parts = [why.in_points().set_axis(POINTS, axis=1), *said, *given]
     table = pd.concat([table, *(part.reset_index(drop=True) for part in parts)], axis=1)
     table["rank"] = np.arange(1, len(table) + 1)
     table = table[WATCHLIST_COLUMNS]

@@ -711,7 +711,7 @@ def test_the_first_watchlist_of_the_readme_is_a_list_of_ten(capsys):
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
-        ("README.md", {"check", "train", "evaluate", "score", "plan", "report", "changes"}),
+        ("README.md", {"check", "train", "evaluate", "score", "effects", "plan", "outlook", "stress", "report"}),
         ("docs/outlook.md", {"outlook", "report"}),
         ("docs/real-panels.md", {"convert", "check", "train", "score"}),
         ("docs/stress.md", {"stress"}),

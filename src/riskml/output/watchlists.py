@@ -112,7 +112,7 @@ def watchlist(
         pd.DataFrame(empty, index=index) if beside is None else beside.loc[index, list(empty)]
         for beside, empty in zip((intervals, net, support), _NOT_GIVEN, strict=True)
     ]
-    said = [why.top_causes(3), causes_joined(why.on_file()), why.reasons(data)]
+    said = [why.top_causes(3), causes_joined(why.on_file()).to_frame(), why.reasons(data)]
     parts = [why.in_points().set_axis(POINTS, axis=1), *said, *given]
     table = pd.concat([table, *(part.reset_index(drop=True) for part in parts)], axis=1)
     table["rank"] = np.arange(1, len(table) + 1)

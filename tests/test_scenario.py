@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,16 @@ from hypothesis import strategies as st
 import riskml as rk
 from riskml.datasets import make_monitoring
 from riskml.findings import DataRefused
-from riskml.outlook.edits import KINDS
-from riskml.outlook.scenario import PART_KEYS, SCENARIO_KEYS, apply_scenario, edited, read_scenario, scenario_from
+from riskml.outlook.edits import KINDS, SHARE
+from riskml.outlook.scenario import (
+    PART_KEYS,
+    SCENARIO_KEYS,
+    apply_scenario,
+    edited,
+    in_chinese,
+    read_scenario,
+    scenario_from,
+)
 from riskml.tables.monitoring import Monitoring
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -369,3 +378,14 @@ def test_the_page_has_every_key_and_nothing_else():
         lines.append(f"| {where} | `{name}` | {key.meaning} | {key.expected} | {default} |")
     table = page.partition("<!-- keys: begin -->\n\n")[2].partition("\n\n<!-- keys: end -->")[0]
     assert table == "\n".join(lines)
+
+
+def test_what_every_key_expects_is_said_in_chinese_too():
+    keys = [*SCENARIO_KEYS.values(), *PART_KEYS.values(), SHARE]
+    keys += [key for _, _, own in KINDS.values() for key in own.values()]
+    for key in keys:
+        assert re.search("[\u4e00-\u9fff]", in_chinese(key.expected)), key.expected
+        assert not re.search(r"\b(from|to|of|or|list|one)\b", in_chinese(key.expected)), key.expected
+    with pytest.raises(DataRefused) as refused:
+        scenario_from({"name": "x", "part": [{"edits": [{"kind": "flod"}]}]})
+    assert "应为下列之一：disaster, " in refused.value.findings[0].zh

@@ -7,6 +7,7 @@ risks follow from them as on any other day. Nothing that was known before the da
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -36,11 +37,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "missing_key": (
         "scenario: '{first}' is missing. Give {expected}.",
-        "情景：缺少“{first}”。应为：{expected}。",
+        "情景：缺少“{first}”。应为：{expected_zh}。",
     ),
     "wrong_key": (
         "scenario: '{first}' should be {expected}, got {came}.",
-        "情景：“{first}”应为 {expected}，实际为 {came}。",
+        "情景：“{first}”应为{expected_zh}，实际为 {came}。",
     ),
     "bad_condition": (
         "scenario: '{first}' is not a condition over the features of a household, `area_id` and `product`: {reason}.",
@@ -58,6 +59,48 @@ MESSAGES: dict[str, tuple[str, str]] = {
 }
 
 _TEXT = "a text"
+#: What is expected, in Chinese: patterns of the English words.
+_CHINESE = (
+    (r"a list of texts", "文本列表"),
+    (r"a list of tables", "表的列表"),
+    (r"a text|short name", "文本"),
+    (r"tables (.*)", r"表 \1"),
+    (r"one of (.*)", r"下列之一：\1"),
+    (r"a whole number from (\S+) to (\S+)", r"\1至\2的整数"),
+    (r"a number from (\S+) to (\S+)", r"\1至\2的数"),
+    (r"a share from (\S+) to (\S+)", r"\1至\2的比例"),
+    (r"a grade from (\S+) to (\S+)", r"\1至\2的等级"),
+    (r"(.*) or (\S+)", r"\1 或 \2"),
+)
+
+
+def in_chinese(expected: str) -> str:
+    """Return what a key expects, in Chinese.
+
+    Parameters
+    ----------
+    expected : str
+        In English, in the words that :data:`_CHINESE` knows.
+
+    Returns
+    -------
+    str
+        In Chinese; names of columns and codes stay.
+
+    Raises
+    ------
+    ValueError
+        If the words are others.
+
+    Examples
+    --------
+    >>> in_chinese("a share from 0 to 1"), in_chinese("one of away, near")
+    ('0至1的比例', '下列之一：away, near')
+    """
+    for pattern, chinese in _CHINESE:
+        if re.fullmatch(pattern, expected):
+            return re.sub(pattern, chinese, expected)
+    raise ValueError(f"no Chinese words for {expected!r}")
 
 
 def _is_text(value: Any) -> bool:
@@ -420,4 +463,6 @@ def _filled(given: Mapping[str, Any], keys: Mapping[str, Key]) -> dict[str, Any]
 
 
 def _found(rule: str, first: str, *, table: str = "", **more: Any) -> Finding:
+    if rule in ("wrong_key", "missing_key"):
+        more["expected_zh"] = in_chinese(more["expected"])
     return finding(rule, table, "", 1, first, messages=MESSAGES, **more)

@@ -19,6 +19,7 @@ from results import machine, markdown, publish
 
 import riskml as rk
 from riskml.datasets.law import MEASURES
+from riskml.effects.doubly_robust import ESTIMANDS
 from riskml.effects.estimate import Effects, Trial, estimate_effects
 from riskml.effects.policy import policy_value
 
@@ -26,6 +27,8 @@ KEPT = Path(__file__).with_name(".effects")
 N_HOUSEHOLDS, N_MONTHS, N_WORLDS, HORIZON = 2500, 48, 20, 12
 #: Lives a household in which the truth is counted.
 N_DRAWS = 20
+#: Rows drawn by weight, and lives of each, in which the truth of the other estimands is counted.
+N_ROWS_DRAWN, N_DRAWS_EACH = 600, 10
 #: The plan that is valued gives a measure to those at highest risk of whom practice gives it this often at least.
 OFTEN = 0.05
 
@@ -64,6 +67,17 @@ def world(
     given = {name: planned(trial) for name, trial in effects.trials.items()}
     truths = {name: truth(data, name, trial, given[name], n_draws) for name, trial in effects.trials.items()}
     rows[["truth", "plan_truth"]] = pd.DataFrame(truths, index=["truth", "plan_truth"], columns=rows.index).T
+    for estimand in ("ato", "ate"):
+        other = effects.table[(effects.table["by"] == "all") & (effects.table["estimand"] == estimand)]
+        other = other.set_index("measure").reindex(rows.index)
+        drawn = {
+            name: drawn_truth(data, name, trial, estimand, seed)
+            for name, trial in effects.trials.items()
+            if np.isfinite(other.loc[name, "difference"])
+        }
+        rows[f"{estimand}_truth"] = pd.Series(drawn, dtype=np.float64).reindex(rows.index)
+        for name in ("difference", "lower", "upper"):
+            rows[f"{estimand}_{name}"] = other[name]
     if not effects.trials:
         return rows.reset_index().assign(plan_averted=np.nan, plan_lower=np.nan, plan_upper=np.nan)
     valued = policy_value(effects, plan_of(effects, given)).set_index("measure")
@@ -93,18 +107,29 @@ def plan_of(effects: Effects, given: dict[str, np.ndarray]) -> pd.DataFrame:
 def truth(data: rk.Monitoring, name: str, trial: Trial, plan: np.ndarray, n_draws: int) -> tuple[float, float]:
     """Return the true effect on those who started, and how many returns the plan would truly have averted."""
     asked = np.flatnonzero((trial.treated == 1) | (plan == 1))
+    difference = true_differences(data, name, trial.index[asked], n_draws)
+    started = trial.treated[asked]
+    return float(difference[started == 1].mean()), float(((started - plan[asked]) * difference).sum())
+
+
+def drawn_truth(data: rk.Monitoring, name: str, trial: Trial, estimand: str, seed: int) -> float:
+    """Return the true effect on whom an estimand averages over, from rows drawn by its weights."""
+    e = trial.guesses.propensity
+    weight = e * (1 - e) if estimand == "ato" else np.ones_like(e)
+    rows = np.random.default_rng(seed).choice(len(e), N_ROWS_DRAWN, p=weight / weight.sum())
+    asked, of = np.unique(rows, return_inverse=True)
+    return float(true_differences(data, name, trial.index[asked], N_DRAWS_EACH)[of].mean())
+
+
+def true_differences(data: rk.Monitoring, name: str, index: pd.MultiIndex, n_draws: int) -> np.ndarray:
+    """Return each row's true risk with the measure less that without."""
     risks = [
         data.truth.returned_if(
-            trial.index[asked],
-            pd.DataFrame({name: np.full(len(asked), start)}),
-            horizon_months=HORIZON,
-            n_draws=n_draws,
+            index, pd.DataFrame({name: np.full(len(index), start)}), horizon_months=HORIZON, n_draws=n_draws
         ).to_numpy()
         for start in (1.0, 0.0)
     ]
-    difference = risks[0] - risks[1]
-    started = trial.treated[asked]
-    return float(difference[started == 1].mean()), float(((started - plan[asked]) * difference).sum())
+    return risks[0] - risks[1]
 
 
 def section(found: pd.DataFrame, n_worlds: int) -> str:
@@ -126,6 +151,10 @@ def section(found: pd.DataFrame, n_worlds: int) -> str:
         if len(own):
             plans.append([name, str(len(own)), *_plan_row(own)])
     plans.append(["all", str(len(plan)), *_plan_row(plan)])
+    estimands = [["average over", "stated", "truth", "estimate", "bias", "95 % of"]]
+    for estimand, before in (("att", ""), ("ato", "ato_"), ("ate", "ate_")):
+        own = found[found[f"{before}difference"].notna()]
+        estimands.append([ESTIMANDS[estimand][0], str(len(own)), *_estimand_row(own, before)])
     return "\n\n".join(
         [
             "## Effects",
@@ -135,6 +164,9 @@ def section(found: pd.DataFrame, n_worlds: int) -> str:
             "its mean. 95 % of: share of the counties whose interval holds the truth. Naive: those who started against "
             "all others at risk. Control: welfare in the year before the last, which help cannot change.",
             markdown(rows),
+            f"All measures, by whom the average is over (truth of the latter two: {N_ROWS_DRAWN} rows drawn by weight, "
+            f"{N_DRAWS_EACH} lives each):",
+            markdown(estimands),
             "A plan that gives each month as many starts as the office did, to those at highest risk: returns averted "
             "more than by the office over two years, by `riskml.policy_value` and in truth.",
             markdown(plans),
@@ -161,6 +193,20 @@ def _row(own: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
         f"{100 * own['naive'].mean():+.1f}",
         f"{wrong:.0%}",
         f"{own['control_passed'].mean():.0%}",
+    ]
+
+
+def _estimand_row(own: pd.DataFrame, before: str) -> list[str]:
+    if own.empty:
+        return [""] * 4
+    truth, estimate = own[f"{before}truth"], own[f"{before}difference"]
+    error, within = estimate - truth, (own[f"{before}lower"] <= truth) & (truth <= own[f"{before}upper"])
+    two = 2 * error.std() / np.sqrt(len(own)) if len(own) > 1 else np.nan
+    return [
+        f"{100 * truth.mean():+.1f}",
+        f"{100 * estimate.mean():+.1f}",
+        f"{100 * error.mean():+.1f} ± {100 * two:.1f}",
+        f"{within.mean():.0%}",
     ]
 
 

@@ -122,7 +122,7 @@ def estimate_effects(
     rule: Rule = "at_horizon",
     outcome: Outcome = "welfare",
     groups: Sequence[str] = (),
-    n_folds: int = 3,
+    n_folds: int = 5,
     random_state: int = 0,
 ) -> Effects:
     """Estimate what starting a measure did about return, from who was helped and who was not.
@@ -157,7 +157,7 @@ def estimate_effects(
     groups : sequence of str, optional
         Columns of the feature table or the cohort to state effects by, as ``area_id:6``: see
         :func:`riskml.skill.groups.chosen_groups`.
-    n_folds : int, default 3
+    n_folds : int, default 5
         Folds of areas.
     random_state : int, default 0
         Of folds and models.
@@ -335,6 +335,7 @@ def _control(trial: Trial, x: pd.DataFrame, control: FloatArray, settings: dict[
     d = trial.treated[seen]
     if min(d.sum(), len(d) - d.sum()) < checks.LEAST_TREATED or len(np.unique(trial.area_id[seen])) < 2:
         return checks.control_row("earlier_welfare", None, len(seen))
-    guesses = cross_fit(x.iloc[seen], d, control[seen], folds_of=trial.area_id[seen], **settings)
+    settings = settings | {"propensity": trial.guesses.propensity[seen], "folds_of": trial.area_id[seen]}
+    guesses = cross_fit(x.iloc[seen], d, control[seen], **settings)
     found = average_effect(guesses, d, control[seen], clusters=trial.household_id[seen])
     return checks.control_row("earlier_welfare", found, len(seen))

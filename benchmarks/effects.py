@@ -63,7 +63,8 @@ def world(
     effects = estimate_effects(data, list(measures), dates, horizon_months=HORIZON, random_state=seed)
     whole = effects.table[(effects.table["by"] == "all") & (effects.table["estimand"] == "att")]
     rows = whole.set_index("measure").assign(seed=seed)
-    rows["control_passed"] = effects.controls.set_index("measure")["passed"]
+    for check, own in effects.controls.groupby("check"):
+        rows[f"{check}_passed"] = own.set_index("measure")["passed"]
     given = {name: planned(trial) for name, trial in effects.trials.items()}
     truths = {name: truth(data, name, trial, given[name], n_draws) for name, trial in effects.trials.items()}
     rows[["truth", "plan_truth"]] = pd.DataFrame(truths, index=["truth", "plan_truth"], columns=rows.index).T
@@ -138,7 +139,7 @@ def section(found: pd.DataFrame, n_worlds: int) -> str:
     rows = [
         [
             *("measure", "worlds", "refused", "truth", "estimate", "bias", "95 % of", "standard error"),
-            *("naive", "naive sign wrong", "control passed"),
+            *("naive", "naive sign wrong", "control passed", "placebo passed"),
         ]
     ]
     for name, own in [*((m, stated[stated["measure"] == m]) for m in MEASURES), ("all", stated)]:
@@ -162,7 +163,8 @@ def section(found: pd.DataFrame, n_worlds: int) -> str:
             f"households, a question a month over two years, horizon {HORIZON} months. Effect on those who started, in "
             "points of the risk of return: means over counties. Bias: estimate less truth, with two standard errors of "
             "its mean. 95 % of: share of the counties whose interval holds the truth. Naive: those who started against "
-            "all others at risk. Control: welfare in the year before the last, which help cannot change.",
+            "all others at risk. Control: welfare in the year before the last, which help cannot change. Placebo: "
+            "returns drawn by lot as if the measure did nothing.",
             markdown(rows),
             f"All measures, by whom the average is over (truth of the latter two: {N_ROWS_DRAWN} rows drawn by weight, "
             f"{N_DRAWS_EACH} lives each):",
@@ -178,7 +180,7 @@ def _row(own: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     n = len(own)
     counts = [str(n), str(len(asked) - n)]
     if n == 0:
-        return [*counts, *[""] * 8]
+        return [*counts, *[""] * 9]
     error = own["difference"] - own["truth"]
     within = ((own["lower"] <= own["truth"]) & (own["truth"] <= own["upper"])).mean()
     wrong = (np.sign(own["naive"]) != np.sign(own["truth"])).mean()
@@ -192,7 +194,8 @@ def _row(own: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
         f"{100 * own['standard_error'].mean():.1f}",
         f"{100 * own['naive'].mean():+.1f}",
         f"{wrong:.0%}",
-        f"{own['control_passed'].mean():.0%}",
+        f"{own['earlier_welfare_passed'].mean():.0%}",
+        f"{own['placebo_outcome_passed'].mean():.0%}",
     ]
 
 

@@ -97,7 +97,9 @@ class Effects:
     overlap : DataFrame
         One row a measure: see :func:`riskml.effects.checks.overlap_row`.
     controls : DataFrame
-        One row a measure and control outcome: see :func:`riskml.effects.checks.control_row`.
+        Two rows a measure: ``earlier_welfare``, what help that starts now cannot change
+        (:func:`riskml.effects.checks.earlier_welfare`); ``placebo_outcome``, returns drawn from the guessed risk
+        without the measure, for all alike. See :func:`riskml.effects.checks.control_row`.
     trials : dict of str to Trial
         The rows behind each measure that could be judged.
     horizon_months, window_months : int
@@ -243,7 +245,7 @@ def estimate_effects(
         overlap = _overlap(trial)
         overlaps.append({"measure": name, **overlap})
         rows += _effect_rows(name, trial, overlap, grouped.iloc[at])
-        controls.append({"measure": name, **_control(trial, x, control.to_numpy()[at], settings)})
+        controls += _controls(name, trial, x, control.to_numpy()[at], settings)
     return Effects(
         pd.DataFrame(rows),
         pd.DataFrame(overlaps, columns=["measure", *checks.OVERLAP_COLUMNS]),
@@ -329,13 +331,22 @@ def _refused(
         yield _row(name, trial, estimand, "all", "all", np.ones(len(d), dtype=bool), reason)  # type: ignore[arg-type]
 
 
-def _control(trial: Trial, x: pd.DataFrame, control: FloatArray, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the row of the control outcome, adjusted as the effect is."""
-    seen = np.flatnonzero(~np.isnan(control))
-    d = trial.treated[seen]
-    if min(d.sum(), len(d) - d.sum()) < checks.LEAST_TREATED or len(np.unique(trial.area_id[seen])) < 2:
-        return checks.control_row("earlier_welfare", None, len(seen))
-    settings = settings | {"propensity": trial.guesses.propensity[seen], "folds_of": trial.area_id[seen]}
-    guesses = cross_fit(x.iloc[seen], d, control[seen], **settings)
-    found = average_effect(guesses, d, control[seen], clusters=trial.household_id[seen])
-    return checks.control_row("earlier_welfare", found, len(seen))
+def _controls(
+    name: str, trial: Trial, x: pd.DataFrame, earlier: FloatArray, settings: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Rows of the outcomes that the start cannot have changed, adjusted as the effect is."""
+    drawn = np.random.default_rng(settings["random_state"]).random(len(trial.y)) < trial.guesses.untreated
+    for check, outcome in (("earlier_welfare", earlier), ("placebo_outcome", drawn.astype(np.float64))):
+        seen = np.flatnonzero(~np.isnan(outcome))
+        d, found = trial.treated[seen], None
+        if min(d.sum(), len(d) - d.sum()) >= checks.LEAST_TREATED and len(np.unique(trial.area_id[seen])) > 1:
+            guesses = cross_fit(
+                x.iloc[seen],
+                d,
+                outcome[seen],
+                folds_of=trial.area_id[seen],
+                propensity=trial.guesses.propensity[seen],
+                **settings,
+            )
+            found = average_effect(guesses, d, outcome[seen], clusters=trial.household_id[seen])
+        yield {"measure": name, **checks.control_row(check, found, len(seen))}

@@ -220,7 +220,9 @@ def estimate_effects(
     control = checks.earlier_welfare(data, X.index)
     area = data.area_of(X.index.get_level_values("household_id"))
     rows: list[dict[str, Any]] = []
-    overlaps, controls, trials = [], [], {}
+    overlaps: list[dict[str, Any]] = []
+    controls: list[dict[str, Any]] = []
+    trials: dict[str, Trial] = {}
     for name in names:
         at = np.flatnonzero(started[name].notna())
         d, outcomes = started[name].to_numpy()[at], y.to_numpy()[at]

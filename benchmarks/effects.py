@@ -19,6 +19,7 @@ from results import machine, markdown, publish
 
 import riskml as rk
 from riskml.datasets.law import MEASURES
+from riskml.effects.doubly_robust import ESTIMANDS
 from riskml.effects.estimate import Effects, Trial, estimate_effects
 from riskml.effects.policy import policy_value
 
@@ -60,10 +61,15 @@ def world(
     effects = estimate_effects(data, list(measures), dates, horizon_months=HORIZON, random_state=seed)
     whole = effects.table[(effects.table["by"] == "all") & (effects.table["estimand"] == "att")]
     rows = whole.set_index("measure").assign(seed=seed)
-    rows["control_passed"] = effects.controls.set_index("measure")["passed"]
+    for check, own in effects.controls.groupby("check"):
+        rows[f"{check}_passed"] = own.set_index("measure")["passed"]
     given = {name: planned(trial) for name, trial in effects.trials.items()}
     truths = {name: truth(data, name, trial, given[name], n_draws) for name, trial in effects.trials.items()}
-    rows[["truth", "plan_truth"]] = pd.DataFrame(truths, index=["truth", "plan_truth"], columns=rows.index).T
+    true = ["truth", "ato_truth", "plan_truth"]
+    rows[true] = pd.DataFrame(truths, index=true, columns=rows.index).T
+    other = effects.table[(effects.table["by"] == "all") & (effects.table["estimand"] == "ato")].set_index("measure")
+    for name in ("difference", "lower", "upper"):
+        rows[f"ato_{name}"] = other[name]
     if not effects.trials:
         return rows.reset_index().assign(plan_averted=np.nan, plan_lower=np.nan, plan_upper=np.nan)
     valued = policy_value(effects, plan_of(effects, given)).set_index("measure")
@@ -90,21 +96,28 @@ def plan_of(effects: Effects, given: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def truth(data: rk.Monitoring, name: str, trial: Trial, plan: np.ndarray, n_draws: int) -> tuple[float, float]:
-    """Return the true effect on those who started, and how many returns the plan would truly have averted."""
+def truth(data: rk.Monitoring, name: str, trial: Trial, plan: np.ndarray, n_draws: int) -> tuple[float, float, float]:
+    """Return the true effect on those who started, on those of whom it was open, and the worth of a plan.
+
+    The weights ``e (1 - e)`` of all rows are those of the rows that started, times ``1 - e``.
+    """
     asked = np.flatnonzero((trial.treated == 1) | (plan == 1))
+    difference = true_differences(data, name, trial.index[asked], n_draws)
+    started = trial.treated[asked]
+    open_ = started * (1 - trial.guesses.propensity[asked])
+    averages = [float(np.average(difference, weights=weight)) for weight in (started, open_)]
+    return averages[0], averages[1], float(((started - plan[asked]) * difference).sum())
+
+
+def true_differences(data: rk.Monitoring, name: str, index: pd.MultiIndex, n_draws: int) -> np.ndarray:
+    """Return each row's true risk with the measure less that without."""
     risks = [
         data.truth.returned_if(
-            trial.index[asked],
-            pd.DataFrame({name: np.full(len(asked), start)}),
-            horizon_months=HORIZON,
-            n_draws=n_draws,
+            index, pd.DataFrame({name: np.full(len(index), start)}), horizon_months=HORIZON, n_draws=n_draws
         ).to_numpy()
         for start in (1.0, 0.0)
     ]
-    difference = risks[0] - risks[1]
-    started = trial.treated[asked]
-    return float(difference[started == 1].mean()), float(((started - plan[asked]) * difference).sum())
+    return risks[0] - risks[1]
 
 
 def section(found: pd.DataFrame, n_worlds: int) -> str:
@@ -113,7 +126,7 @@ def section(found: pd.DataFrame, n_worlds: int) -> str:
     rows = [
         [
             *("measure", "worlds", "refused", "truth", "estimate", "bias", "95 % of", "standard error"),
-            *("naive", "naive sign wrong", "control passed"),
+            *("naive", "naive sign wrong", "control passed", "placebo passed"),
         ]
     ]
     for name, own in [*((m, stated[stated["measure"] == m]) for m in MEASURES), ("all", stated)]:
@@ -126,6 +139,10 @@ def section(found: pd.DataFrame, n_worlds: int) -> str:
         if len(own):
             plans.append([name, str(len(own)), *_plan_row(own)])
     plans.append(["all", str(len(plan)), *_plan_row(plan)])
+    estimands = [["average over", "stated", "truth", "estimate", "bias", "95 % of"]]
+    for estimand, before in (("att", ""), ("ato", "ato_")):
+        own = found[found[f"{before}difference"].notna()]
+        estimands.append([ESTIMANDS[estimand][0], str(len(own)), *_estimand_row(own, before)])
     return "\n\n".join(
         [
             "## Effects",
@@ -133,8 +150,11 @@ def section(found: pd.DataFrame, n_worlds: int) -> str:
             f"households, a question a month over two years, horizon {HORIZON} months. Effect on those who started, in "
             "points of the risk of return: means over counties. Bias: estimate less truth, with two standard errors of "
             "its mean. 95 % of: share of the counties whose interval holds the truth. Naive: those who started against "
-            "all others at risk. Control: welfare in the year before the last, which help cannot change.",
+            "all others at risk. Control: welfare in the year before the last, which help cannot change. Placebo: "
+            "returns drawn by lot as if the measure did nothing.",
             markdown(rows),
+            "All measures, by whom the average is over:",
+            markdown(estimands),
             "A plan that gives each month as many starts as the office did, to those at highest risk: returns averted "
             "more than by the office over two years, by `riskml.policy_value` and in truth.",
             markdown(plans),
@@ -146,7 +166,7 @@ def _row(own: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     n = len(own)
     counts = [str(n), str(len(asked) - n)]
     if n == 0:
-        return [*counts, *[""] * 8]
+        return [*counts, *[""] * 9]
     error = own["difference"] - own["truth"]
     within = ((own["lower"] <= own["truth"]) & (own["truth"] <= own["upper"])).mean()
     wrong = (np.sign(own["naive"]) != np.sign(own["truth"])).mean()
@@ -160,7 +180,20 @@ def _row(own: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
         f"{100 * own['standard_error'].mean():.1f}",
         f"{100 * own['naive'].mean():+.1f}",
         f"{wrong:.0%}",
-        f"{own['control_passed'].mean():.0%}",
+        f"{own['earlier_welfare_passed'].mean():.0%}",
+        f"{own['placebo_outcome_passed'].mean():.0%}",
+    ]
+
+
+def _estimand_row(own: pd.DataFrame, before: str) -> list[str]:
+    truth, estimate = own[f"{before}truth"], own[f"{before}difference"]
+    error, within = estimate - truth, (own[f"{before}lower"] <= truth) & (truth <= own[f"{before}upper"])
+    two = 2 * error.std() / np.sqrt(len(own)) if len(own) > 1 else np.nan
+    return [
+        f"{100 * truth.mean():+.1f}",
+        f"{100 * estimate.mean():+.1f}",
+        f"{100 * error.mean():+.1f} ± {100 * two:.1f}",
+        f"{within.mean():.0%}",
     ]
 
 

@@ -286,15 +286,17 @@ def test_sentences_say_what_was_found_and_what_speaks_against_it():
     row = {"measure": "grant", "by": "all", "estimand": "att", "refused_en": "", "refused_zh": "", "naive": 0.031}
     numbers = {"risk_with": 0.08, "risk_without": 0.12, "lower": -0.07, "upper": -0.01}
     table = pd.DataFrame([row | numbers | {"e_value": 2.4, "e_value_interval": 1.3}])
-    controls = pd.DataFrame([{"measure": "grant", "passed": 0.0}])
+    checks = ("earlier_welfare", "placebo_outcome")
+    controls = pd.DataFrame([{"measure": "grant", "check": check, "passed": 0.0} for check in checks])
     effects = Effects(table, pd.DataFrame(), controls, {}, 12, 1)
     said = effect_sentences(effects).iloc[0]
     assert "8.0% returned within 12 months" in said["sentence_en"]
     assert "about 12% would have (95 % interval −7.0 to −1.0 points)" in said["sentence_en"]
     assert "3.1 points more often than others at risk" in said["sentence_en"]
     assert "2.4-fold to explain this away, 1.3-fold" in said["sentence_en"]
-    assert "Do not rely on it" in said["sentence_en"]
-    assert "请勿依赖此结果" in said["sentence_zh"]
+    assert "Do not rely on it: the same comparison finds a difference in the welfare" in said["sentence_en"]
+    assert "Do not rely on it: the same comparison finds a difference in returns that were drawn" in said["sentence_en"]
+    assert said["sentence_zh"].count("请勿依赖此结果") == 2
     open_ = dataclasses.replace(effects, table=table.assign(upper=0.02), controls=controls.assign(passed=1.0))
     said = effect_sentences(open_).iloc[0]
     assert "these data cannot tell" in said["sentence_en"]

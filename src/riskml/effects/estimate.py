@@ -97,7 +97,9 @@ class Effects:
     overlap : DataFrame
         One row a measure: see :func:`riskml.effects.checks.overlap_row`.
     controls : DataFrame
-        One row a measure and control outcome: see :func:`riskml.effects.checks.control_row`.
+        Two rows a measure: ``earlier_welfare``, what help that starts now cannot change
+        (:func:`riskml.effects.checks.earlier_welfare`); ``placebo_outcome``, returns drawn from the guessed risk
+        without the measure, for all alike. See :func:`riskml.effects.checks.control_row`.
     trials : dict of str to Trial
         The rows behind each measure that could be judged.
     horizon_months, window_months : int
@@ -122,7 +124,7 @@ def estimate_effects(
     rule: Rule = "at_horizon",
     outcome: Outcome = "welfare",
     groups: Sequence[str] = (),
-    n_folds: int = 3,
+    n_folds: int = 5,
     random_state: int = 0,
 ) -> Effects:
     """Estimate what starting a measure did about return, from who was helped and who was not.
@@ -157,7 +159,7 @@ def estimate_effects(
     groups : sequence of str, optional
         Columns of the feature table or the cohort to state effects by, as ``area_id:6``: see
         :func:`riskml.skill.groups.chosen_groups`.
-    n_folds : int, default 3
+    n_folds : int, default 5
         Folds of areas.
     random_state : int, default 0
         Of folds and models.
@@ -218,7 +220,9 @@ def estimate_effects(
     control = checks.earlier_welfare(data, X.index)
     area = data.area_of(X.index.get_level_values("household_id"))
     rows: list[dict[str, Any]] = []
-    overlaps, controls, trials = [], [], {}
+    overlaps: list[dict[str, Any]] = []
+    controls: list[dict[str, Any]] = []
+    trials: dict[str, Trial] = {}
     for name in names:
         at = np.flatnonzero(started[name].notna())
         d, outcomes = started[name].to_numpy()[at], y.to_numpy()[at]
@@ -243,7 +247,7 @@ def estimate_effects(
         overlap = _overlap(trial)
         overlaps.append({"measure": name, **overlap})
         rows += _effect_rows(name, trial, overlap, grouped.iloc[at])
-        controls.append({"measure": name, **_control(trial, x, control.to_numpy()[at], settings)})
+        controls += _controls(name, trial, x, control.to_numpy()[at], settings)
     return Effects(
         pd.DataFrame(rows),
         pd.DataFrame(overlaps, columns=["measure", *checks.OVERLAP_COLUMNS]),
@@ -329,12 +333,22 @@ def _refused(
         yield _row(name, trial, estimand, "all", "all", np.ones(len(d), dtype=bool), reason)  # type: ignore[arg-type]
 
 
-def _control(trial: Trial, x: pd.DataFrame, control: FloatArray, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the row of the control outcome, adjusted as the effect is."""
-    seen = np.flatnonzero(~np.isnan(control))
-    d = trial.treated[seen]
-    if min(d.sum(), len(d) - d.sum()) < checks.LEAST_TREATED or len(np.unique(trial.area_id[seen])) < 2:
-        return checks.control_row("earlier_welfare", None, len(seen))
-    guesses = cross_fit(x.iloc[seen], d, control[seen], folds_of=trial.area_id[seen], **settings)
-    found = average_effect(guesses, d, control[seen], clusters=trial.household_id[seen])
-    return checks.control_row("earlier_welfare", found, len(seen))
+def _controls(
+    name: str, trial: Trial, x: pd.DataFrame, earlier: FloatArray, settings: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Rows of the outcomes that the start cannot have changed, adjusted as the effect is."""
+    drawn = np.random.default_rng(settings["random_state"]).random(len(trial.y)) < trial.guesses.untreated
+    for check, outcome in (("earlier_welfare", earlier), ("placebo_outcome", drawn.astype(np.float64))):
+        seen = np.flatnonzero(~np.isnan(outcome))
+        d, found = trial.treated[seen], None
+        if min(d.sum(), len(d) - d.sum()) >= checks.LEAST_TREATED and len(np.unique(trial.area_id[seen])) > 1:
+            guesses = cross_fit(
+                x.iloc[seen],
+                d,
+                outcome[seen],
+                folds_of=trial.area_id[seen],
+                propensity=trial.guesses.propensity[seen],
+                **settings,
+            )
+            found = average_effect(guesses, d, outcome[seen], clusters=trial.household_id[seen])
+        yield {"measure": name, **checks.control_row(check, found, len(seen))}

@@ -8,6 +8,18 @@ import pandas as pd
 from riskml.effects.estimate import Effects
 from riskml.explanation.wording import format_risk
 
+#: What a control that failed says.
+_DOUBTS = {
+    "earlier_welfare": (
+        "the same comparison finds a difference in the welfare of the year before the last, which help cannot change",
+        "同样的比较在帮扶不可能影响的前年收入上也发现了差异",
+    ),
+    "placebo_outcome": (
+        "the same comparison finds a difference in returns that were drawn by lot as if the measure did nothing",
+        "同样的比较在假定措施毫无作用而随机抽取的返贫结果上也发现了差异",
+    ),
+}
+
 
 def effect_sentences(effects: Effects) -> pd.DataFrame:
     """Return for each measure what was found about those who started it, and what speaks for and against it.
@@ -23,15 +35,15 @@ def effect_sentences(effects: Effects) -> pd.DataFrame:
         One row a measure: ``measure, sentence_en, sentence_zh``.
     """
     whole = effects.table[(effects.table["by"] == "all") & (effects.table["estimand"] == "att")]
-    failed = set(effects.controls.loc[effects.controls["passed"] == 0, "measure"])
+    failed = effects.controls[effects.controls["passed"] == 0].groupby("measure")["check"].agg(set)
     rows = []
     for row in whole.to_dict("records"):
-        en, zh = _sentence(row, effects.horizon_months, doubted=row["measure"] in failed)
+        en, zh = _sentence(row, effects.horizon_months, doubts=failed.get(row["measure"], set()))
         rows.append({"measure": row["measure"], "sentence_en": en, "sentence_zh": zh})
     return pd.DataFrame(rows, columns=["measure", "sentence_en", "sentence_zh"])
 
 
-def _sentence(row: dict, months: int, *, doubted: bool) -> tuple[str, str]:
+def _sentence(row: dict, months: int, *, doubts: set[str]) -> tuple[str, str]:
     name = row["measure"]
     if row["refused_en"]:
         return (
@@ -63,12 +75,9 @@ def _sentence(row: dict, months: int, *, doubted: bool) -> tuple[str, str]:
             f"只有当某个未记录的原因使得到帮扶和返贫的可能性都达到{strength}倍时，才足以完全解释这一差异；"
             f"达到{least}倍时，区间即包含无差异。"
         )
-    if doubted:
-        en += (
-            " Do not rely on it: the same comparison finds a difference in the welfare of the year before the last, "
-            "which help cannot change."
-        )
-        zh += "请勿依赖此结果：同样的比较在帮扶不可能影响的前年收入上也发现了差异。"
+    for check in sorted(doubts):
+        en += f" Do not rely on it: {_DOUBTS[check][0]}."
+        zh += f"请勿依赖此结果：{_DOUBTS[check][1]}。"
     return en, zh
 
 

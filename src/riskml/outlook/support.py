@@ -126,11 +126,11 @@ def support_in_words(households: pd.DataFrame, *, has_net: bool) -> tuple[str, s
         f"{added:.1f} of these {total:+.1f} returns come from the second model, the risk net of assistance: {n:,} "
         "households whose cash support ends, by the share of their transfers that it is, or who receive no transfers "
         "and could get none. Not covered: posts, help in kind, support without an amount on record, and help that "
-        "households with other transfers would have got later. In simulated worlds the answer was two thirds of the "
+        "households with other transfers would have got later. In simulated worlds the answer was three fifths of the "
         "truth.",
         f"这{total:+.1f}户中有{added:.1f}户来自第二个模型（扣除转移性收入的风险）：涉及{n:,}户，其现金帮扶终止（按其占转移性收入的"
         "比例计入），或目前没有转移性收入、今后也得不到。未计入：公益性岗位、实物帮扶、没有金额记录的帮扶，以及仍有其他转移性收入的"
-        "住户今后本可得到的帮扶。在模拟数据中，回答约为真实变化的三分之二。",
+        "住户今后本可得到的帮扶。在模拟数据中，回答约为真实变化的五分之三。",
     )
 
 

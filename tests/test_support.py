@@ -178,10 +178,10 @@ def test_a_fault_in_the_way_between_both_risks_would_be_found(plant, learned, wr
 @pytest.fixture(scope="module")
 def lived():
     """Return the answers with and without the second model, and the true change of the same households."""
-    data = make_monitoring(300, n_months=36, random_state=2)
+    data = make_monitoring(250, n_months=36, random_state=2)
     day = data.truth.first_day + pd.DateOffset(months=36)
     X, y = rk.training_set(data, rk.training_dates(data, horizon_months=12, every_months=6), horizon_months=12)
-    model = rk.RiskClassifier(n_estimators=60, n_jobs=1).fit(X, y)
+    model = rk.RiskClassifier(n_estimators=30, n_jobs=1).fit(X, y)
     cash = [name for name, measure in MEASURES.items() if measure.income or name == GUARANTEE]
     scenario = ending(paid_in_transfers=cash)
     alone = rk.stress(data, model, scenario, as_of_date=day, measures=example_measures())
@@ -189,7 +189,7 @@ def lived():
         data, fit_net(model, X, net_labels(data, y, **OUTCOME)), scenario, as_of_date=day, measures=example_measures()
     )
     world = monitoring_under(data.truth, Event(36 - scenario.months_ago, ended=tuple(MEASURES)))
-    risks = [each.risk([day], n_draws=40)["risk"].droplevel("as_of_date") for each in (data.truth, world.truth)]
+    risks = [each.risk([day], n_draws=30)["risk"].droplevel("as_of_date") for each in (data.truth, world.truth)]
     return alone, both, (risks[1] - risks[0]).reindex(both.households["household_id"])
 
 

@@ -5,7 +5,8 @@ as-of date; the *true* change is that of the mean true risk of the households at
 it stand
 
 * *imagined*: :func:`riskml.stress` with the scenario of ``docs/scenarios``, from the tables of the world without;
-* *seen*: the same model on the tables that the office has in the world with the event.
+* *first model*: the same without what comes from the second model, the risk net of assistance;
+* *seen*: both models on the tables that the office has in the world with the event.
 
 What separates *imagined* from *seen* is the fault of the edits; what separates *seen* from *true* is that of the
 model, which knows an event only by what such records were followed by. A world that was measured is kept in
@@ -29,14 +30,18 @@ from riskml import RiskClassifier, Scenario, read_scenario, stress, training_dat
 from riskml.datasets import make_monitoring
 from riskml.datasets.law import MEASURES, Event
 from riskml.datasets.simulate import monitoring_under
+from riskml.features.assistance import net_labels
 from riskml.features.panel import features_of
 from riskml.files import replacing
 from riskml.outlook.scenario import apply_scenario, chosen
+from riskml.outlook.support import net_points, share_ending
+from riskml.skill.backtest import fit_model
 from riskml.tables.monitoring import Monitoring
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "docs" / "scenarios"
 NAMES = ("flood", "jobs", "price", "transfers", "bills")
 N_HOUSEHOLDS, N_MONTHS, N_DRAWS = 1500, 36, 50
+OUTCOME: dict[str, Any] = {"horizon_months": 12, "rule": "at_horizon", "net_of_assistance": False, "outcome": "welfare"}
 
 
 def main() -> None:
@@ -63,7 +68,8 @@ def world(seed: int, *, n_households: int = N_HOUSEHOLDS, names: tuple[str, ...]
     data = make_monitoring(n_households, n_months=N_MONTHS, random_state=seed)
     as_of = data.truth.first_day + pd.DateOffset(months=N_MONTHS)
     dates = training_dates(data, horizon_months=12, every_months=3)
-    model = RiskClassifier().fit(*training_set(data, dates, horizon_months=12))
+    X, y = training_set(data, dates, **OUTCOME)
+    model = fit_model(data, X, y, outcome=OUTCOME, y_net=net_labels(data, y, **OUTCOME))
     risk = true_risk(data, as_of)
     return [figures(data, model, scenario_of(name, data), as_of, risk, seed) for name in names]
 
@@ -108,10 +114,12 @@ def figures(
     answer = stress(data, model, scenario, as_of_date=as_of).households.set_index("household_id")
     other = monitoring_under(data.truth, event_of(scenario, data, as_of))
     seen = features_of(other, answer.index, as_of)[list(model.feature_names_in_)]
+    seen.index = pd.MultiIndex.from_arrays([answer.index, answer["as_of_date"]])
+    risk_seen = model.predict_risk(seen)
     table = answer.assign(
         true_before=risk.reindex(answer.index),
         true_after=true_risk(other, as_of).reindex(answer.index),
-        seen=model.predict_risk(seen).to_numpy(),
+        seen=(risk_seen + net_points(model, seen, risk_seen, share_ending(data, scenario, as_of))).to_numpy(),
     )
     table["true"] = table["true_after"] - table["true_before"]
     villages = table.groupby("area_id")[["true", "change", "touched"]].mean()
@@ -124,6 +132,7 @@ def figures(
         "rate_before": table["risk_before"].mean(),
         "true": table["true"].mean(),
         "imagined": table["change"].mean(),
+        "first": (table["change"] - table["from_net"]).mean(),
         "seen": (table["seen"] - table["risk_before"]).mean(),
         "rank_all": _rank(villages),
         "rank_struck": _rank(struck),
@@ -151,6 +160,7 @@ def text(worlds: pd.DataFrame) -> str:
             "model's rate without",
             "true change",
             "imagined",
+            "first model",
             "seen",
             "imagined less true",
             "imagined / true",
@@ -168,6 +178,7 @@ def text(worlds: pd.DataFrame) -> str:
                 f"{mean['rate_before']:.2%}",
                 _spread(own["true"]),
                 _spread(own["imagined"]),
+                _spread(own["first"]),
                 _spread(own["seen"]),
                 _spread(error),
                 _ratio(own, "imagined"),
@@ -183,8 +194,9 @@ def text(worlds: pd.DataFrame) -> str:
             f"`python benchmarks/stress.py --seeds {seeds.min()}-{seeds.max()}`: {n} worlds of {N_HOUSEHOLDS:,} "
             f"households and {N_MONTHS} months, the event three months before the end. {machine()}",
             "Mean over the worlds and, in brackets, the standard deviation between them; percentage points of the "
-            "expected share that returns within a year. *Imagined*: the answer of `stress` from edited tables; "
-            "*seen*: the same model on the tables of the world in which the event struck. Ratios are of the means.",
+            "expected share that returns within a year. *Imagined*: the answer of `stress` from edited tables; *first "
+            "model*: of it, without what comes from the risk net of assistance; *seen*: both models on the tables of "
+            "the world in which the event struck. Ratios are of the means.",
             markdown(rows),
             "Rank correlation of true and imagined change over areas and households (mean over the worlds); households "
             "already below the line by the as-of date with the event, and their risk; shares of households outside "

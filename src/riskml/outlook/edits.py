@@ -206,6 +206,20 @@ def grade(world: World, households: pd.Index, edit: Mapping[str, Any], draw: Dra
     return new["household_id"]
 
 
+def newest(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the newest version of each record of a table that is not withdrawn."""
+    frame = frame.sort_values("known_on", kind="stable").drop_duplicates(list(TABLES[table].key), keep="last")
+    return frame[~(frame["withdrawn"] == 1)]
+
+
+def paid_in(records: pd.DataFrame, support: pd.DataFrame) -> pd.Series:
+    """Return what spells of support paid in the period of each income record: the amounts that run on its date."""
+    spells = support[["household_id", "start", "end", "amount"]]
+    pairs = records.rename_axis("row").reset_index()[["row", "household_id", "date"]].merge(spells, on="household_id")
+    pairs = pairs[(pairs["start"] <= pairs["date"]) & ~(pairs["end"] < pairs["date"])]
+    return pairs.groupby("row")["amount"].sum().reindex(records.index).fillna(0.0) * records["months"]
+
+
 def _records(world: World, households: pd.Index, mark: str) -> pd.DataFrame:
     return pd.DataFrame({"household_id": households.to_numpy(dtype=object), "date": world.day, "record_id": mark})
 
@@ -249,14 +263,8 @@ def _take_from_transfers(world: World, paid: pd.DataFrame) -> None:
     if "transfers" not in world.tables.get("incomes", ()) or "amount" not in paid or not len(paid):
         return
     rows = world.since("incomes", pd.Index(paid["household_id"].unique()))
-    frame = world.tables["incomes"].loc[rows].reset_index(names="row")
-    paid = paid[~(paid["withdrawn"] == 1)].sort_values("known_on", kind="stable")
-    paid = paid.drop_duplicates(TABLES["assistance"].key, keep="last")
-    pairs = frame[["row", "household_id", "date"]].merge(paid, on="household_id")
-    pairs = pairs[(pairs["start"] <= pairs["date"]) & ~(pairs["end"] < pairs["date"])]
-    monthly = pairs.groupby("row")["amount"].sum().reindex(frame["row"]).fillna(0.0).to_numpy()
-    frame = frame.set_index("row")
-    most = np.minimum(monthly * frame["months"], frame["transfers"].clip(lower=0.0))
+    frame = world.tables["incomes"].loc[rows]
+    most = np.minimum(paid_in(frame, newest("assistance", paid)), frame["transfers"].clip(lower=0.0))
     _changed(world, "incomes", "transfers", rows, -most * _share_after(frame, world.day))
 
 

@@ -336,15 +336,46 @@ def edited(
     tables = {name: frame.reset_index(drop=True) for name, frame in known.tables.items()}
     world = World(known, tables, day, day + pd.Timedelta(days=scenario.known_after_days))
     made, columns = [], ["part", "edit", "kind", "household_id", "rows"]
-    for place, part in enumerate(scenario.parts, start=1):
-        households = chosen(known, day, part, place, random_state)
-        for number, edit in enumerate(part.edits, start=1):
-            touched = _made(world, households, edit, (place, number), random_state).value_counts()
-            rows = [(place, number, edit["kind"], *each) for each in sorted(touched.items())]
-            made.append(pd.DataFrame(rows or [(place, number, edit["kind"], "", 0)], columns=columns))
+    for place, edit, households in edits_of(known, scenario, day, random_state):
+        touched = _made(world, households, edit, place, random_state).value_counts()
+        rows = [(*place, edit["kind"], *each) for each in sorted(touched.items())]
+        made.append(pd.DataFrame(rows or [(*place, edit["kind"], "", 0)], columns=columns))
     table = pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=columns)
     extract_on = max(known.extract_on, world.known_on) if len(table) else known.extract_on
     return replace(known, tables=world.tables, extract_on=extract_on, checked=False), table
+
+
+def edits_of(
+    data: Monitoring, scenario: Scenario, day: pd.Timestamp, seed: int | None
+) -> Iterator[tuple[tuple[int, int], Mapping[str, Any], pd.Index]]:
+    """Yield the edits of a scenario in order, each with its places and the households it falls on.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables as known on the as-of date.
+    scenario : Scenario
+        The event.
+    day : Timestamp
+        Day of the event.
+    seed : int or None
+        Seed of the random shares.
+
+    Yields
+    ------
+    place : tuple of (int, int)
+        Of the part in the scenario and of the edit in the part, from 1.
+    edit : mapping
+        ``kind`` and the keys of that kind.
+    households : Index of str
+        Sorted.
+    """
+    for place, part in enumerate(scenario.parts, start=1):
+        households = chosen(data, day, part, place, seed)
+        for number, edit in enumerate(part.edits, start=1):
+            share = 1.0 if edit["kind"] == "jobs_end" else edit["share"]  # that of jobs_end is one of jobs
+            drawn = households[_drawn(data, (place, number), seed, share)(households)]
+            yield (place, number), edit, drawn
 
 
 def chosen(data: Monitoring, day: pd.Timestamp, part: Part, place: int, seed: int | None) -> pd.Index:
@@ -411,8 +442,6 @@ def _made(
     if table not in world.tables:
         raise DataRefused([_found("no_table", where, table=table)])
     rng = np.random.default_rng(None if seed is None else [seed, *place, 1])
-    if edit["kind"] != "jobs_end":  # its share is one of jobs, not of households
-        households = households[_drawn(world.data, place, seed, edit["share"])(households)]
     mark = f"scenario-{place[0]}-{place[1]}"
     if households.empty:
         return pd.Series(dtype=str)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from riskml.causes import CAUSES
-from riskml.explanation.contributions import Explanation, explain
+from riskml.explanation.contributions import explain
 from riskml.features.outcomes import learned_outcome
 from riskml.features.panel import cohort, feature_table, features_of
 from riskml.findings import in_words
@@ -21,6 +21,7 @@ from riskml.model.classifier import RiskClassifier
 from riskml.model.store import check_fits
 from riskml.outlook.experience import far_from_past, out_of_range
 from riskml.outlook.scenario import Scenario, edited
+from riskml.outlook.support import net_points, share_ending, support_in_words
 from riskml.output.watchlists import watchlist
 from riskml.planning.assist import match_assistance
 from riskml.tables.monitoring import Monitoring
@@ -43,17 +44,20 @@ class Stress:
     ----------
     households : DataFrame
         One row a household at risk without the event, the highest risk with it first: ``household_id, as_of_date,
-        area_id, touched`` (its own records were edited), ``risk_before, risk_after, change, rank_before, rank_after,
+        area_id, touched`` (its own records were edited), ``risk_before, risk_after, from_net`` (what of it comes
+        from the risk net of assistance, :func:`riskml.outlook.support.net_points`), ``change, rank_before, rank_after,
         crosses`` (``enters`` if the risk passes the cut-off, ``leaves`` if it falls below it, else empty),
         ``below_line`` (with the event it is already in the state that the outcome names, or its welfare is no longer
         known), ``cause`` (the one whose points rose most, empty if none rose), ``n_outside`` (features outside the
         training's range that are not so without the event), ``far`` (unlike every household of the past).
     areas : DataFrame
         ``area_id`` (empty: all), ``households, touched, rate_before, rate_after, change`` (expected share that
-        returns), ``entering``, the areas with the largest change first after the whole.
+        returns), ``from_net`` (what of the change comes from the second model), ``entering``, the areas with the
+        largest change first after the whole.
     causes : DataFrame
         ``cause, expected_before, expected_after, change``: points summed over the households, that is expected returns
-        above the base rate; the changes sum to the change in expected returns. Largest change first.
+        above the base rate; the changes sum to the change in expected returns. What comes from the second model
+        counts as ``assistance``. Largest change first.
     edits : DataFrame
         ``part, edit, kind, households, rows``: what each edit changed.
     outside : DataFrame
@@ -133,8 +137,9 @@ def stress(
     Notes
     -----
     This is what the model has learned to expect of households *whose records look like that*, not an effect: it knows
-    an event only by what such records were followed by in the past. ``docs/stress.md`` holds it against simulated
-    worlds in which the event truly struck.
+    an event only by what such records were followed by in the past. Where support ends, no past shows what follows if
+    none is given again; there the risk net of assistance of a second model takes its part (``from_net``), if the model
+    has one. ``docs/stress.md`` holds answers against simulated worlds in which the event truly struck.
 
     Examples
     --------
@@ -159,12 +164,17 @@ def stress(
     ids = before.index.get_level_values("household_id")
     after = features_of(world, ids, as_of_date)[list(before.columns)].set_axis(before.index)
     why = [explain(model, X) for X in (before, after)]
+    share = share_ending(data, scenario, as_of_date, random_state=random_state)
+    from_net = net_points(model, after, why[1].risk, share)
+    risks, points = [each.risk for each in why], [each.in_points() for each in why]
+    risks[1], points[1] = risks[1] + from_net, points[1].assign(assistance=points[1]["assistance"] + from_net)
     at_risk = cohort(data, [as_of_date], outcome=outcome)["area_id"].reindex(before.index)
     still = before.index.isin(cohort(world, [as_of_date], outcome=outcome).index)
     outside = [out_of_range(model, X) for X in (before, after)]
     far = far_from_past(data, model, before, after, random_state=random_state)
     n = max(1, round(_LISTED * len(ids))) if n_listed is None else min(n_listed, len(ids))
-    households, cut_off = _households(why, at_risk, n)
+    households, cut_off = _households(risks, points, at_risk, n)
+    households["from_net"] = from_net.to_numpy()
     households["touched"] = ids.isin(made["household_id"])
     households["below_line"] = ~still
     households["n_outside"] = (outside[1] & ~outside[0]).sum(axis=1).to_numpy()
@@ -172,20 +182,21 @@ def stress(
     moved = _features_outside(model, *outside)
     budget = pd.DataFrame()
     if measures is not None:
-        need = watchlist(why[1].risk, why[1], areas=at_risk.to_numpy())
-        budget = budget_to_hold(need, measures, expected=float(why[0].risk.sum()))
+        need = watchlist(risks[1], why[1], areas=at_risk.to_numpy())
+        need["points_assistance"] += from_net.droplevel("as_of_date").reindex(need["household_id"]).to_numpy()
+        budget = budget_to_hold(need, measures, expected=float(risks[0].sum()))
     edits = made.groupby(["part", "edit", "kind"], as_index=False).agg(
         households=("household_id", lambda names: int((names != "").sum())), rows=("rows", "sum")
     )
     return Stress(
         households[_COLUMNS].sort_values(["risk_after", "household_id"], ascending=[False, True], ignore_index=True),
         _areas(households, area_digits),
-        _causes(why),
+        _causes(points),
         edits,
         moved,
         budget,
         cut_off,
-        tuple(_warnings(households, edits, moved, far)),
+        tuple(_warnings(households, edits, moved, far, has_net=model.net_ is not None)),
     )
 
 
@@ -260,7 +271,7 @@ _ENDS = {"averted": "", "averted_lower": "_lower", "averted_upper": "_upper"}
 #: Kinds of edit, and what the comparison with simulated worlds (docs/stress.md) says of answers to them.
 _KNOWN_FAULTS = (
     (
-        ("support_ends", "bills", "price"),
+        ("bills", "price"),
         "Such an event lasts, but the records show only the months since, and the model expects the recovery and the "
         "new help that followed in the past: in simulated worlds the answer was several times too small. Read the "
         "order of households and areas rather than the size.",
@@ -281,6 +292,7 @@ _COLUMNS = [
     "touched",
     "risk_before",
     "risk_after",
+    "from_net",
     "change",
     "rank_before",
     "rank_after",
@@ -296,9 +308,11 @@ def _averted(plan: pd.DataFrame) -> float:
     return float(plan["expected_points"].sum())
 
 
-def _households(why: list[Explanation], area: pd.Series, n: int) -> tuple[pd.DataFrame, float]:
+def _households(
+    risks: list[pd.Series], points: list[pd.DataFrame], area: pd.Series, n: int
+) -> tuple[pd.DataFrame, float]:
     """Return the households with both risks and what crosses the cut-off, and the cut-off."""
-    before, after = (each.risk for each in why)
+    before, after = risks
     table = before.index.to_frame(index=False)
     table["area_id"] = area.to_numpy()
     table["risk_before"], table["risk_after"] = before.to_numpy(), after.to_numpy()
@@ -309,7 +323,7 @@ def _households(why: list[Explanation], area: pd.Series, n: int) -> tuple[pd.Dat
     cut_off = float(table.loc[table["rank_before"] == n, "risk_before"].iloc[0])
     above_before, above = table["rank_before"] <= n, table["risk_after"] >= cut_off
     table["crosses"] = np.select([above & ~above_before, above_before & ~above], ["enters", "leaves"], "")
-    moved = (why[1].in_points() - why[0].in_points())[list(CAUSES)]
+    moved = (points[1] - points[0])[list(CAUSES)]
     rose = moved.max(axis=1).to_numpy() > 1e-9
     table["cause"] = np.where(rose, moved.idxmax(axis=1).to_numpy(dtype=object), "")
     return table.astype({"rank_before": int, "rank_after": int}), cut_off
@@ -326,6 +340,7 @@ def _areas(households: pd.DataFrame, digits: int | None) -> pd.DataFrame:
             touched=("touched", "sum"),
             rate_before=("risk_before", "mean"),
             rate_after=("risk_after", "mean"),
+            from_net=("from_net", "mean"),
             entering=("crosses", lambda crosses: int((crosses == "enters").sum())),
         )
         grouped.insert(4, "change", grouped["rate_after"] - grouped["rate_before"])
@@ -333,8 +348,8 @@ def _areas(households: pd.DataFrame, digits: int | None) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _causes(why: list[Explanation]) -> pd.DataFrame:
-    before, after = (each.in_points().sum() for each in why)
+def _causes(points: list[pd.DataFrame]) -> pd.DataFrame:
+    before, after = (each.sum() for each in points)
     table = pd.DataFrame({"expected_before": before, "expected_after": after}).rename_axis("cause").reset_index()
     table["change"] = table["expected_after"] - table["expected_before"]
     return table.sort_values("change", ascending=False, key=abs, kind="stable", ignore_index=True)
@@ -348,7 +363,9 @@ def _features_outside(model: RiskClassifier, before: pd.DataFrame, after: pd.Dat
     return table.sort_values(["share_after", "feature"], ascending=[False, True], ignore_index=True)
 
 
-def _warnings(households: pd.DataFrame, edits: pd.DataFrame, outside: pd.DataFrame, far: pd.DataFrame) -> Any:
+def _warnings(
+    households: pd.DataFrame, edits: pd.DataFrame, outside: pd.DataFrame, far: pd.DataFrame, *, has_net: bool
+) -> Any:
     yield (
         "What the model expects of households whose records look like that; not what the event itself does.",
         "这是模型对“记录呈现如此”的住户的预期，并非事件本身的效果。",
@@ -356,6 +373,8 @@ def _warnings(households: pd.DataFrame, edits: pd.DataFrame, outside: pd.DataFra
     for kinds, *said in _KNOWN_FAULTS:
         if edits["kind"].isin(kinds).any():
             yield tuple(said)
+    if (edits["kind"] == "support_ends").any():
+        yield support_in_words(households, has_net=has_net)
     for edit in edits[edits["rows"] == 0].itertuples():
         yield (
             f"Edit {edit.edit} of part {edit.part} ({edit.kind}) changed no record.",

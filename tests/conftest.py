@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,18 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set RISKML_DATA")
     return folder
+
+
+@pytest.fixture(scope="module")
+def few_trees() -> Iterator[None]:
+    """Let models have a tenth of their trees by default, for tests of what does not hang on how many there are."""
+    from riskml.model.classifier import RiskClassifier
+
+    defaults = RiskClassifier.__init__.__kwdefaults__
+    assert defaults["n_estimators"] == 600
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(defaults, "n_estimators", 60)
+        yield
 
 
 @pytest.fixture

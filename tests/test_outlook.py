@@ -24,6 +24,9 @@ from riskml.outlook.backtests import backtest_outlooks, backtest_predictions, co
 from riskml.outlook.hierarchy import checked_levels, found_levels, nodes_of
 from riskml.outlook.shocks import Shocks, centred_log_odds, learn_shocks, no_shocks, shocks_of
 
+#: Models are fitted here to be asked when and of whom, not how well: that hangs on no number of trees.
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 LEVELS = {"township": 2, "village": 4}
 OUTCOME = {"horizon_months": 12, "rule": "at_horizon", "net_of_assistance": False, "outcome": "welfare"}
 risks = st.lists(st.floats(0.001, 0.9), min_size=1, max_size=40)

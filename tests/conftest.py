@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import sys
@@ -24,6 +25,16 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# How long an example takes is that of the machine: of a kernel compiled in it, or of others at work beside it.
+settings.register_profile("riskml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("riskml")
+
+
+def pytest_collection_finish() -> None:
+    """Let collections of garbage, which scoring a store asks for, pass over all that was loaded."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

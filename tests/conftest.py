@@ -26,10 +26,6 @@ settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# How long an example takes is that of the machine: of a kernel compiled in it, or of others at work beside it.
-settings.register_profile("riskml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("riskml")
-
 
 def pytest_collection_finish() -> None:
     """Let collections of garbage, which scoring a store asks for, pass over all that was loaded."""

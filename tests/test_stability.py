@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from preset import few_trees
+from few_trees import few_trees
 from test_store import sealed
 from trees import keys
 

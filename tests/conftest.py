@@ -48,15 +48,12 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def few_trees() -> Iterator[None]:
-    """Let models have a tenth of their trees by default, for tests of what does not hang on how many there are."""
-    from riskml.model.classifier import RiskClassifier
+@pytest.fixture(scope="module", name="few_trees")
+def _few_trees() -> Iterator[None]:
+    """Let the models of a module have few trees, for tests of what does not hang on how many there are."""
+    from few_trees import few_trees
 
-    defaults = RiskClassifier.__init__.__kwdefaults__
-    assert defaults["n_estimators"] == 600
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(defaults, "n_estimators", 60)
+    with few_trees():
         yield
 
 

@@ -15,6 +15,7 @@ FEW_TREES = {"n_estimators": 60, "learning_rate": 0.1, "n_jobs": 1}
 def few_trees() -> Iterator[None]:
     """Let models whose number of trees nobody states learn a tenth of the usual number, in steps that are longer."""
     defaults = RiskClassifier.__init__.__kwdefaults__
+    assert defaults["n_estimators"] == 600, "the preset has changed: is a tenth still few, and a tenth of its steps?"
     before = {name: defaults[name] for name in FEW_TREES}
     defaults.update(FEW_TREES)
     try:

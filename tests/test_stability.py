@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from few_trees import few_trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from few_trees import few_trees
 from test_store import sealed
 from trees import keys
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ settings.load_profile("any machine")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_finish() -> None:
+    """Let collections of garbage, which scoring a store asks for, pass over all that was loaded."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _english(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let messages be English, and put back the language that ``--lang`` sets, for the tests that follow."""
@@ -39,6 +46,15 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set RISKML_DATA")
     return folder
+
+
+@pytest.fixture(scope="module", name="few_trees")
+def _few_trees() -> Iterator[None]:
+    """Let the models of a module have few trees, for tests of what does not hang on how many there are."""
+    from few_trees import few_trees
+
+    with few_trees():
+        yield
 
 
 @pytest.fixture

@@ -162,17 +162,23 @@ def meets(tables, table, household, row, where):
 
 def feature_value(tables, feature, household, day):
     """Return one feature of one household on one day."""
-    table = "incomes" if feature.table == "welfare" else feature.table
-    rows = known_rows(tables, table, household, day)
-    if feature.table == "households":
+    pairs, anyone = _pairs(tables, feature.table, feature.column, feature.where, household, day)
+    return {"event": _event, "spell": _spell, "roster": _roster}[feature.kernel](feature, pairs, day, anyone)
+
+
+@functools.cache
+def _pairs(tables, table, column, where, household, day):
+    """Return the records a feature may count with their values, and whether there is any record: no statistic yet."""
+    rows = known_rows(tables, "incomes" if table == "welfare" else table, household, day)
+    if table == "households":
         rows = [{**row, "date": row["lifted_on"], "lifted_on": 1.0} for row in rows if not pd.isna(row["lifted_on"])]
     pairs = []
     for row in rows:
-        if meets(tables, feature.table, household, row, feature.where):
-            value = value_of(tables, feature.table, household, row, feature.column)
+        if meets(tables, table, household, row, where):
+            value = value_of(tables, table, household, row, column)
             if not math.isnan(value):
                 pairs.append((row, value))
-    return {"event": _event, "spell": _spell, "roster": _roster}[feature.kernel](feature, pairs, day, bool(rows))
+    return tuple(pairs), bool(rows)
 
 
 def _start(day, months):
@@ -273,6 +279,7 @@ def _roster(feature, pairs, day, anyone):
     }[feature.stat]()
 
 
+@functools.cache
 @functools.cache
 def welfare_on(tables, household, day, months=12, max_age=12):
     """Return welfare on a day: the mean over the period that ends with the newest record; NaN if that is too old."""

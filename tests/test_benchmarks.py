@@ -27,6 +27,9 @@ from rivals import Rival
 from scores import Score
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
+#: What a page of a benchmark says of its figures hangs on no number of trees.
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 N_DRAWS = 20
 #: What makes each learner fast; how well it does is not asked here.
 HURRIED = {

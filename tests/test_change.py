@@ -30,9 +30,15 @@ def county():
 @pytest.fixture(scope="module")
 def model(county) -> RiskClassifier:
     X, y = training_set(county, training_dates(county, horizon_months=6), horizon_months=6)
-    return RiskClassifier(dictionary=feature_dictionary(), horizon_months=6, n_estimators=120, calibrate=False).fit(
-        X, y
-    )
+    settings = {"n_estimators": 120, "calibrate": False, "n_jobs": 1}
+    return RiskClassifier(dictionary=feature_dictionary(), horizon_months=6, **settings).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def quarter(model, county):
+    """Return the change of the county as it was, and its reasons; nobody changes them."""
+    change = explain_change(model, *tables(county), data=county)
+    return change, change.reasons(county)
 
 
 def tables(data: Monitoring) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -49,7 +55,7 @@ def edited(data: Monitoring, name: str, rows: pd.DataFrame) -> Monitoring:
 def test_pair_values_are_those_of_a_background_of_one_row(model, county):
     X = feature_table(county, [NOW]).to_numpy()
     trees = trees_of(model.booster_)
-    before, after = X[:40], X[40:80]
+    before, after = X[:15], X[15:30]
     found = _pair_values(trees, before, after)
     for row in range(len(before)):
         expected = shapley_values(prepare(trees, before[[row]]), after[[row]])[0]
@@ -75,8 +81,8 @@ def test_pair_values_are_those_of_all_coalitions():
     np.testing.assert_allclose(_pair_values(trees_of(booster), before, after), expected, atol=1e-12)
 
 
-def test_parts_add_up_to_the_difference_of_the_risks(model, county):
-    change = explain_change(model, *tables(county), data=county)
+def test_parts_add_up_to_the_difference_of_the_risks(quarter):
+    change, _ = quarter
     difference = (change.risk_now - change.risk_before).to_numpy()
     assert np.abs(difference).max() > 0.1
     np.testing.assert_allclose(change.in_points().sum(axis=1), difference, atol=1e-9)
@@ -160,11 +166,9 @@ def test_a_new_model_alone_gets_everything(model, county):
     pd.testing.assert_series_equal(change.risk_before, other.predict_risk(X).droplevel(1))
 
 
-def test_sensitive_features_are_never_named(model, county):
-    X, now = tables(county)
-    change = explain_change(model, X, now, data=county)
+def test_sensitive_features_are_never_named(model, quarter):
     hidden = model.dictionary_["label_en"][model.dictionary_["sensitive"]]
-    said = " ".join(change.reasons(county)["sentence_en"])
+    said = " ".join(quarter[1]["sentence_en"])
     assert not any(label in said for label in hidden if label)
 
 
@@ -189,9 +193,8 @@ def test_households_in_one_table_only_are_left_out(model, county):
         explain_change(model, before.iloc[:0], now)
 
 
-def test_sentences_say_direction_and_movers_in_both_languages(model, county):
-    change = explain_change(model, *tables(county), data=county)
-    said = change.reasons(county)
+def test_sentences_say_direction_and_movers_in_both_languages(model, county, quarter):
+    change, said = quarter
     moved = (change.risk_now - change.risk_before).to_numpy()
     top, bottom = moved.argmax(), moved.argmin()
     assert said["sentence_en"].iloc[top].startswith("Risk rose from ")

@@ -34,6 +34,7 @@ COLUMNS = [
 ]
 ROOT = Path(__file__).resolve().parents[1]
 TEST_FROM, AS_OF, LATER = "2023-01-01", "2023-11-01", "2023-12-01"
+pytestmark = pytest.mark.usefixtures("few_trees")
 
 
 @pytest.fixture(scope="module")

@@ -78,11 +78,17 @@ def test_every_cause_named_has_a_record_known_before_the_day(seed):
         assert not SENSITIVE & {feature}
 
 
-@pytest.mark.parametrize("step", ["_nothing", "_hidden", "_next"])
-def test_a_step_that_finds_nothing_would_be_caught(world, monkeypatch, step):
+@pytest.fixture(scope="module")
+def few_rows(world):
+    """Return the data, the explanation of a few rows, and how many records entered its features."""
     data, why = world
     few = why.take(why.X.index[:8])
-    entered = few.evidence(data)["entered"].sum()
+    return data, few, few.evidence(data)["entered"].sum()
+
+
+@pytest.mark.parametrize("step", ["_nothing", "_hidden", "_next"])
+def test_a_step_that_finds_nothing_would_be_caught(few_rows, monkeypatch, step):
+    data, few, entered = few_rows
     true = getattr(evidence, step)
     monkeypatch.setattr(evidence, step, lambda *given: true(*given).iloc[:0])
     if step == "_nothing":

@@ -23,6 +23,9 @@ from riskml.model.net import NET_COLUMNS, fit_net, net_risk
 from riskml.output.cliff import CLIFF_COLUMNS, assistance_cliff
 from riskml.skill.backtest import fit_model
 
+#: What a risk net of assistance promises hangs on no number of trees.
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 OUTCOME = {"horizon_months": 12, "rule": "at_horizon", "net_of_assistance": False, "outcome": "welfare"}
 AS_OF = "2023-12-01"
 N_EXAMPLES = 4

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shlex
 from pathlib import Path
@@ -21,6 +22,9 @@ from riskml.features.outcomes import learned_outcome, outcome_from, outcome_valu
 from riskml.features.panel import cohort
 from riskml.findings import DataRefused, ModelRefused
 from riskml.tables.reading import read_monitoring, write_monitoring
+
+#: What an outcome means hangs on no number of trees.
+pytestmark = pytest.mark.usefixtures("few_trees")
 
 ASKED = pd.Timestamp("2023-01-01")
 LINE = 4000.0
@@ -64,12 +68,17 @@ def label(data: rk.Monitoring, household: str = "a", **how) -> float:
 # --- welfare ---------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
+def random_world(seed: int) -> tuple[dict[str, pd.DataFrame], rk.Monitoring]:
+    tables = worlds.random_tables(seed, n_households=6)
+    return tables, rk.Monitoring(tables)
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("rule", ["at_horizon", "any"])
 @pytest.mark.parametrize("horizon", [3, 12])
 def test_labels_are_those_of_a_second_account_in_plain_python(seed: int, rule: str, horizon: int) -> None:
-    tables = worlds.random_tables(seed, n_households=6)
-    data = rk.Monitoring(tables)
+    tables, data = random_world(seed)
     days = pd.DatetimeIndex(["2021-07-01", "2022-01-01", "2022-02-28"])
     index = pd.MultiIndex.from_product([data.household_ids, days], names=["household_id", "as_of_date"])
     y = rk.outcome_labels(data, index, horizon_months=horizon, rule=rule)

@@ -2,25 +2,22 @@
 
 Every variant differs from the preset in what its name says and is measured on the cases of ``skill.py``, without
 calibration: average precision, and log loss once level and slope are fitted to the test rows, which leaves what the
-ranking itself is worth. Means over seeds. The last table learns from a few hundred rows, beside logistic regression.
+ranking itself is worth. Means over seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import pandas as pd
 from cases import Case, cases
 from results import machine, markdown, publish
 from sklearn.metrics import average_precision_score
 
 from riskml import STANDARD, RiskClassifier, feature_dictionary
 from riskml.model.calibration import fit_affine
-from riskml.skill.baselines import LogisticBaseline
 
 #: Parameters in which a variant differs from the preset.
 VARIANTS: dict[str, dict[str, object]] = {
@@ -40,7 +37,6 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 #: Columns that name a place, and are left out in a variant of their own where a case has them.
 PLACES = re.compile("^traits_(region|agglomeration)")
-FEW, N_SAMPLES = (300, 1000), 5
 
 
 def main() -> None:
@@ -52,14 +48,12 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = [n for n in cases() if not arguments.names or any(text in n for text in arguments.names)]
     measured: dict[str, dict[str, tuple[float, float]]] = {}
-    small: list[list[str]] = [["case, rows, returns", "figure", "riskml", "logistic regression"]]
     for name in chosen:
         case = cases()[name]()
         measured[name] = {
             variant: _mean(_figures(case, made, seed) for seed in range(arguments.seeds))
             for variant, made in _variants(case).items()
         }
-        small += [row for n in FEW for row in _on_few(name, case, n)]
     head = f"`python benchmarks/preset.py --seeds {arguments.seeds}`. {machine()}"
     said = [
         "## What the settings are worth",
@@ -68,8 +62,6 @@ def main() -> None:
         _table(measured, 0, 4),
         "Log loss:",
         _table(measured, 1, 5),
-        f"Learned from few rows (whole households, drawn {N_SAMPLES} times; means), calibrated, on all test rows:",
-        markdown(small),
     ]
     publish("preset", "\n\n".join(said), write=arguments.write)
 
@@ -79,15 +71,16 @@ def _variants(case: Case) -> dict[str, Callable[[int], tuple[RiskClassifier, lis
     columns = list(case.X_train.columns)
     without = [name for name in columns if not PLACES.match(name)]
     made = {
-        name: lambda seed, settings=settings: (_model(case, seed=seed, **settings), columns)
+        name: lambda seed, settings=settings: (unfitted(case, seed=seed, **settings), columns)
         for name, settings in VARIANTS.items()
     }
     if len(without) < len(columns):
-        made["no places"] = lambda seed: (_model(case, seed=seed), without)
+        made["no places"] = lambda seed: (unfitted(case, seed=seed), without)
     return made
 
 
-def _model(case: Case, *, seed: int = 0, calibrate: bool = False, **settings: object) -> RiskClassifier:
+def unfitted(case: Case, *, seed: int = 0, calibrate: bool = False, **settings: object) -> RiskClassifier:
+    """Return the classifier of a case with other settings than the preset's."""
     dictionary = feature_dictionary((*STANDARD, *case.data.features))
     return RiskClassifier(
         dictionary=dictionary,
@@ -105,33 +98,6 @@ def _figures(case: Case, made: Callable[[int], tuple[RiskClassifier, list[str]]]
     y = case.y_test.to_numpy(dtype=np.float64)
     slope, levels = fit_affine(margin, y, np.ones(len(y)))
     return float(average_precision_score(y, margin)), _log_loss(y, slope * margin + levels[0])
-
-
-def _on_few(name: str, case: Case, n_rows: int) -> Iterator[list[str]]:
-    """Yield what riskml and logistic regression make of so many rows."""
-    if n_rows > len(case.X_train):
-        return
-    rng, household = np.random.default_rng(0), case.X_train.index.get_level_values(0)
-    sizes = pd.Series(household).value_counts()
-    found: dict[str, list[tuple[float, float]]] = {"riskml": [], "logistic regression": []}
-    returns = []
-    y = case.y_test.to_numpy(dtype=np.float64)
-    for _ in range(N_SAMPLES):
-        drawn = sizes.iloc[rng.permutation(len(sizes))].cumsum()
-        part = household.isin(drawn.index[drawn <= n_rows])
-        X, labels = case.X_train[part], case.y_train[part]
-        returns.append(labels.sum())
-        if labels.nunique() < 2:
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # medians of columns without a value
-            ways = {"riskml": _model(case, calibrate=True), "logistic regression": LogisticBaseline()}
-            for way, model in ways.items():
-                risk = np.clip(model.fit(X, labels).predict_risk(case.X_test), 1e-6, 1 - 1e-6)
-                found[way].append((average_precision_score(y, risk), _log_loss(y, np.log(risk / (1 - risk)))))
-    for k, figure in enumerate(("average precision", "log loss")):
-        shown = [f"{np.mean([values[k] for values in found[way]]):.3f}" for way in found]
-        yield [f"{name}, {n_rows:,} rows, {np.mean(returns):.0f} returns", figure, *shown]
 
 
 def _log_loss(y: np.ndarray, log_odds: np.ndarray) -> float:

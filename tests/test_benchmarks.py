@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import cases
 import causes
 import effects
+import few_rows
 import first_cause
 import net
 import numpy as np
 import outlook
 import pandas as pd
 import plan as planned
+import preset
 import pytest
 import rivals
 import scores
@@ -500,3 +503,23 @@ def test_the_level_table_splits_an_error_into_the_models_and_the_years() -> None
         f"{(np.log(40 / 30) + np.log(30 / 10)) / 2:.2f}",
         "0.30000",
     ]
+
+
+# --- few rows --------------------------------------------------------------------------------------------------------
+
+
+def test_few_rows_are_judged_beside_logistic_regression_with_an_interval_of_the_difference(county, monkeypatch):
+    monkeypatch.setattr(few_rows, "N_BOOTSTRAP", N_DRAWS)
+    monkeypatch.setattr(few_rows, "unfitted", partial(preset.unfitted, n_estimators=30))
+    rows = list(few_rows.rows_of("county", county, 300, n_samples=1))
+    for row, (figure, direct) in zip(rows, few_rows.FIGURES.items(), strict=True):
+        risks, returns = few_rows.learned(county, 300, 1)
+        mine, other = (direct(county.y_test, risks[way][0]) for way in few_rows.WAYS)
+        assert row[:4] == [f"county, 300 rows, {returns:.0f} returns", figure, f"{mine:.3f}", f"{other:.3f}"]
+        low, high = (float(end) for end in row[4].partition("(")[2].rstrip(")").split(" to "))
+        assert low < mine - other < high
+
+
+def test_a_model_beside_itself_differs_by_nothing(county, monkeypatch):
+    monkeypatch.setattr(few_rows, "unfitted", lambda case, calibrate: few_rows.LogisticBaseline())
+    assert {row[4] for row in few_rows.rows_of("county", county, 300, n_samples=1)} == {"+0.000 (+0.000 to +0.000)"}

@@ -186,7 +186,10 @@ def text(worlds: pd.DataFrame) -> str:
             ]
         )
         said = [f"{mean[key]:.2f}" for key in ("rank_all", "rank_struck", "rank_households")]
-        shares = [f"{mean[key]:.1%}" for key in ("fallen", "fallen_true", "fallen_model", "outside", "far")]
+        shares = [
+            "-" if np.isnan(mean[key]) else f"{mean[key]:.1%}"
+            for key in ("fallen", "fallen_true", "fallen_model", "outside", "far")
+        ]
         ranks.append([str(name), *said, *shares])
     return "\n\n".join(
         [

@@ -116,9 +116,9 @@ def support_in_words(households: pd.DataFrame, *, has_net: bool) -> tuple[str, s
         return (
             "The model has no risk net of assistance beside it (trained --without-net, on labels net already, or no "
             "transfers are recorded): the answer holds nothing of what follows if no help is given again. In simulated "
-            "worlds it was a sixth of the truth.",
+            "worlds it was less than a fifth of the truth.",
             "该模型没有“扣除转移性收入的风险”（训练时使用了 --without-net、结果本已扣除，或数据中没有转移性收入）："
-            "回答未计入“此后不再有帮扶”的后果。在模拟数据中，回答仅为真实变化的六分之一。",
+            "回答未计入“此后不再有帮扶”的后果。在模拟数据中，回答不足真实变化的五分之一。",
         )
     n, added = int((households["from_net"] > 0).sum()), households["from_net"].sum()
     total = households["change"].sum()

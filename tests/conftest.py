@@ -28,7 +28,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_finish() -> None:
-    """Let collections of garbage, which scoring a store asks for, pass over all that was loaded."""
+    """Let models of a worker learn on one thread, and collections of garbage pass over all that was loaded."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        from riskml.model.classifier import RiskClassifier
+
+        RiskClassifier.__init__.__kwdefaults__["n_jobs"] = 1
     gc.collect()
     gc.freeze()
 

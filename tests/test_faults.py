@@ -62,7 +62,7 @@ FAULTS = {
     "people who come later count": ("features.windows", "elif start[record] <= day and end[record] > day:", "elif end[record] > day:"),
     "the registry's newest version is used for every date": ("features.windows", "if _visible(known[record], superseded[record], day):\n                out[row] = record", "out[row] = record"),
     "disasters follow households to where they move later": ("tables.monitoring", '& ~(lived["next_known"] <= told)', '& lived["next_known"].isna()'),
-    "a line of a later date": ("tables.lines", '_lines_on(data.tables["lines"], areas, area, day, known_on', '_lines_on(data.tables["lines"], areas, area, known_on, known_on'),
+    "a line of a later date": ("tables.lines", '_lines_on(data._cache["lines", kind], area, day, known_on', '_lines_on(data._cache["lines", kind], area, known_on, known_on'),
     "a line that was published later": ("tables.lines", " and known_on[line] <= known_by[i]", ""),
     "the line of the place they move to later": ("tables.lines", "_households_known(data, household, known_on)]", "_households_known(data, household, known_on + 10**4)]"),
     "members who were entered later share an amount": ("tables.lines", "_members_on(data, household[rest], day[rest], known_on[rest])", "_members_on(data, household[rest], day[rest], known_on[rest] + 10**4)"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import numpy as np
 import pandas as pd
 import pytest
+import worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riskml.findings import DataRefused
+from riskml.tables.lines import in_lines
 from riskml.tables.monitoring import Monitoring
 from riskml.tables.validation import MESSAGES
 
@@ -395,6 +398,18 @@ def test_known_by_leaves_out_households_not_registered_yet_with_their_records() 
     assert set(early.tables["incomes"]["household_id"]) == {"01"}
     with pytest.raises(DataRefused):
         early.known_by("2019-01-01")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_known_by_a_day_would_pass_every_check_and_measures_as_before(seed) -> None:
+    data = Monitoring(worlds.random_tables(seed, n_households=8, n_worlds=3))
+    for day in worlds.ASKED:
+        early = data.known_by(day)
+        again = dataclasses.replace(early, checked=False)
+        for name, frame in early.tables.items():
+            pd.testing.assert_frame_equal(frame, again.tables[name])
+            if name != "lines":
+                pd.testing.assert_frame_equal(in_lines(early, name), in_lines(again, name))
 
 
 _days = st.integers(0, 12)

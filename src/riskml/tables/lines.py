@@ -68,7 +68,7 @@ def line_amounts(
     """
     area_id, day, known_by = _same_length(area_id, date, known_by)
     area, areas = pd.factorize(area_id)
-    return _lines_on(lines, areas, area, day, known_by, score=score)
+    return _lines_on(_ordered(lines, areas, score=score), area, day, known_by)
 
 
 def household_units(data: Monitoring, household_id: Any, date: Any, *, known_by: Any) -> np.ndarray:
@@ -340,15 +340,19 @@ def _divisors(data: Monitoring, table: str) -> tuple[np.ndarray, np.ndarray]:
         known_on = np.maximum(known_on, _days(pd.Series([data.extract_on]))[0])
     area, areas = _areas(data)
     area = area[_households_known(data, household, known_on)]
-    line = _lines_on(data.tables["lines"], areas, area, day, known_on, score=kind == "score")
+    if ("lines", kind) not in data._cache:
+        data._cache["lines", kind] = _ordered(data.tables["lines"], areas, score=kind == "score")
+    line = _lines_on(data._cache["lines", kind], area, day, known_on)
     units = np.ones(len(versions)) if kind == "score" else _units(data, versions, household, day, known_on)
     return line, units
 
 
-def _lines_on(
-    lines: pd.DataFrame, areas: pd.Index, area: np.ndarray, day: np.ndarray, known_by: np.ndarray, *, score: bool
-) -> np.ndarray:
-    """Line of each row, its area given as a position in ``areas``."""
+#: Where the lines of each area begin and end, and of each line its first and last day, day of entry, yearly amount.
+_Ordered = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _ordered(lines: pd.DataFrame, areas: pd.Index, *, score: bool) -> _Ordered:
+    """Return the lines in the order in which those of each area are asked."""
     lines = lines[(lines["unit"] == "score") == score]
     lines = lines.assign(known_on=lines["known_on"].fillna(lines["valid_from"]))
     lines = lines.sort_values(["valid_from", "known_on"], ascending=False, kind="stable")
@@ -362,16 +366,20 @@ def _lines_on(
     ends = np.append(0, np.cumsum([len(rows) for rows in candidates], dtype=np.int64))
     order = np.concatenate([*candidates, np.array([], dtype=np.int64)])
     yearly = lines["amount"].to_numpy(dtype=np.float64) * lines["unit"].map(_A_YEAR).to_numpy(dtype=np.float64)
-    return _line_kernel(
-        longest[area],
+    return (
+        longest,
         ends,
         _days(lines["valid_from"])[order],
         _days(lines["valid_to"], missing=_NEVER)[order],
         _days(lines["known_on"])[order],
         yearly[order],
-        day,
-        known_by,
     )
+
+
+def _lines_on(ordered: _Ordered, area: np.ndarray, day: np.ndarray, known_by: np.ndarray) -> np.ndarray:
+    """Line of each row, its area given as a position in the areas that the lines were ordered for."""
+    longest, ends, first, last, entered, yearly = ordered
+    return _line_kernel(longest[area], ends, first, last, entered, yearly, day, known_by)
 
 
 def _prefixes(text: str) -> list[str]:

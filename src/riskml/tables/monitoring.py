@@ -57,7 +57,8 @@ class Monitoring:
         What happened on the way from the files to the tables, for the reader.
     checked : bool, default False
         True says that the tables are those of a Monitoring: typed, and nothing wrong with them. They are then taken
-        as they are. Only a store, whose hashes prove that they were checked when written, says so.
+        as they are. Only a store, whose hashes prove that they were checked when written, and :meth:`known_by`, which
+        takes rows away, say so.
 
     Raises
     ------
@@ -213,8 +214,11 @@ class Monitoring:
         for name, frame in tables.items():
             if name not in ("households", "lines"):
                 ids = frame["household_id"]
-                tables[name] = frame[(ids == "") | ids.isin(households)]
-        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on), checked=False)
+                frame = frame[(ids == "") | ids.isin(households)]
+            tables[name] = frame.reset_index(drop=True)
+        # Each row was judged beside what was known on its own day, which is all there still; only nobody is new.
+        checked = len(households) > 0
+        return replace(self, tables=tables, extract_on=min(day.normalize(), self.extract_on), checked=checked)
 
     def area_of(self, household_ids: Iterable[str]) -> np.ndarray:
         """Return the newest ``area_id`` of each household.

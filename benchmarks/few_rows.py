@@ -42,7 +42,8 @@ def main() -> None:
         f"Learned from few rows (whole households, drawn {N_SAMPLES} times; means), calibrated, on all test rows. "
         f"Intervals from {N_BOOTSTRAP} draws of the areas of the test rows."
     )
-    page = ["## Few rows", f"`python benchmarks/few_rows.py`. {machine()}", said, markdown(rows)]
+    command = " ".join(["python benchmarks/few_rows.py", *arguments.names])
+    page = ["## Few rows", f"`{command}`. {machine()}", said, markdown(rows)]
     publish("few rows", "\n\n".join(page), write=arguments.write)
 
 

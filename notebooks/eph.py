@@ -77,7 +77,7 @@ half_year = [f"{period.year}H{(period.quarter + 1) // 2}" for period in by_quart
 rates = by_quarter.groupby(half_year).mean().round(1).to_frame("persons below the line, %")
 published = ["2016H2", "2017H1", "2017H2", "2018H1", "2018H2", "2019H1", "2019H2"]
 rates["published"] = pd.Series([30.3, 28.6, 25.7, 27.3, 32.0, 35.4, 35.5], index=published)
-rates["difference"] = (rates["persons below the line, %"] - rates["published"]).round(1)
+assert np.allclose(rates["persons below the line, %"][published], rates["published"][published], atol=0.21)
 rates
 
 # %% [markdown]

@@ -296,9 +296,7 @@ def test_equal_risks_are_ordered_by_household_across_parts(tmp_path, monkeypatch
 
 def command(county: Path, out: Path) -> list[str]:
     asked = ["score", str(county / "store"), "--model", str(county / "models"), "--as-of", AS_OF, "--out", str(out)]
-    # What is written while it is killed is the same with reasons or without; without, it is written in half the time.
-    explained = [] if N_KILLS >= 10 else ["--explain", "none"]
-    return [sys.executable, "-m", "riskml", *asked, *explained]
+    return [sys.executable, "-m", "riskml", *asked]
 
 
 def test_a_run_killed_at_any_moment_and_run_again_gives_the_same_bytes(county, tmp_path):
@@ -340,7 +338,7 @@ def test_finished_buckets_are_not_repeated(county, tmp_path, monkeypatch):
 
     monkeypatch.setattr(scoring, "score_bucket", breaks_off)
     with pytest.raises(OSError, match="the disk is full"):
-        score_store(store, model, AS_OF, tmp_path / "list.csv", n_explained=0)
+        score_store(store, model, AS_OF, tmp_path / "list.csv")
     assert scored == [0, 1]
     assert not (tmp_path / "list.csv").exists()
     done = scored.copy()
@@ -348,7 +346,7 @@ def test_finished_buckets_are_not_repeated(county, tmp_path, monkeypatch):
     monkeypatch.setattr(
         scoring, "score_bucket", lambda *given, **asked: scored.append(given[1]) or honest(*given, **asked)
     )
-    score_store(store, model, AS_OF, tmp_path / "list.csv", n_explained=0)
+    score_store(store, model, AS_OF, tmp_path / "list.csv")
     assert scored == [bucket for bucket in range(store.n_buckets) if bucket not in done]
 
 
@@ -356,9 +354,9 @@ def test_parts_of_another_date_or_question_are_never_used(county, tmp_path, monk
     store, model = open_store(county / "store"), rk.load_model(county / "models")
     monkeypatch.setattr(scoring, "write_pieces", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        score_store(store, model, "2022-03-01", tmp_path / "list.csv", n_explained=0)
+        score_store(store, model, "2022-03-01", tmp_path / "list.csv")
     monkeypatch.undo()
-    asked = {"n_listed": 5, "n_explained": 0}
+    asked = {"n_listed": 5, "n_explained": 5}
     score_store(store, model, AS_OF, tmp_path / "list.csv", **asked)
     score_store(store, model, AS_OF, tmp_path / "fresh.csv", **asked)
     assert (tmp_path / "list.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
@@ -451,7 +449,7 @@ def test_a_model_learned_from_a_store_scores_it_and_says_what_it_learned_from(co
     assert card["data"]["households"] == len(data.household_ids)
     assert card["data"]["tables"] == {name: len(table) for name, table in data.tables.items()}
     score = ["score", str(county / "store"), "--model", str(tmp_path / "models"), "--as-of", AS_OF, "--top", "5"]
-    assert main([*score, "--explain", "none", "--out", str(tmp_path / "x.csv")]) == 0
+    assert main([*score, "--out", str(tmp_path / "x.csv")]) == 0
 
 
 @pytest.mark.parametrize("share", ["0", "1.5", "half", "-1", ""])

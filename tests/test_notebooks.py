@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import runpy
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import jupytext
 import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
 import pytest
+
+import riskml as rk
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 #: Notebooks that read the real panels, and how much of them is about those.
 ON_REAL_DATA = {"eph": "all of it", "why": "its last part, if they are there"}
-#: Of ten households of the EPH, how many the notebooks are given; ``why`` takes the first of them in any case.
-OF_TEN = 3
 
 
-@pytest.fixture(scope="module")
-def some_of_the_survey(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of real data with some households of the EPH: what the notebooks do hangs on no size."""
-    whole, folder = real_data / "eph", tmp_path_factory.mktemp("data") / "eph"
-    folder.mkdir()
-    for name in ("poverty_lines.csv", "adult_equivalence.csv"):
-        (folder / name).write_bytes((whole / name).read_bytes())
-    for name in ("households.parquet", "individuals.parquet"):
-        rows = pd.read_parquet(whole / name)
-        household = (rows["CODUSU"] + "-" + rows["NRO_HOGAR"].astype(str)).astype("category")
-        chosen = np.array([zlib.crc32(each.encode()) % 10 < OF_TEN for each in household.cat.categories])
-        rows[chosen[household.cat.codes]].to_parquet(folder / name)
-    return folder.parent
+@pytest.fixture(scope="module", autouse=True)
+def _survey_read_once() -> Iterator[None]:
+    """Let the notebooks that read the survey share it; none of them changes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rk.datasets, "load_eph", functools.cache(rk.datasets.load_eph))
+        yield
 
 
 @pytest.mark.usefixtures("few_trees")
@@ -41,7 +33,7 @@ def test_a_notebook_runs_to_its_end(
 ) -> None:
     if name in ON_REAL_DATA:
         try:
-            monkeypatch.setenv("RISKML_DATA", str(request.getfixturevalue("some_of_the_survey")))
+            monkeypatch.setenv("RISKML_DATA", str(request.getfixturevalue("real_data")))
         except pytest.skip.Exception:
             if ON_REAL_DATA[name] == "all of it":
                 raise

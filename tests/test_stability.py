@@ -227,7 +227,7 @@ def test_train_keeps_refits_and_score_words_what_they_put_in_doubt(tmp_path, cap
     assert main(["simulate", str(county), "--households", "150", "--months", "28", "--seed", "3", "--quiet"]) == 0
     with few_trees():
         train = ["train", str(county), "--out", str(models), "--every-months", "6", "--stability", "2", "--quiet"]
-        assert main([*train, "--without-net"]) == 0
+        assert main(train) == 0
     model = load_model(models)
     assert len(model.refits_) == 2
     day = "2022-06-01"

@@ -124,7 +124,7 @@ def test_the_command_tunes_and_says_what_it_gained(tmp_path, capsys):
     write_monitoring(data, tmp_path / "county")
     command = ["train", str(tmp_path / "county"), "--tune", "2", "--out", str(tmp_path / "models")]
     with few_trees():
-        assert main([*command, "--horizon-months", "6", "--without-net"]) == 0
+        assert main([*command, "--horizon-months", "6"]) == 0
     bundle = capsys.readouterr().out.strip()
     card = (tmp_path / "models" / bundle.rpartition("/")[2] / "CARD.md").read_text(encoding="utf-8")
     assert "tuning: 2 trials; on the dates from" in card

@@ -137,12 +137,12 @@ def section(found: pd.DataFrame, n_worlds: int) -> str:
     for name in MEASURES:
         own = plan[plan["measure"] == name]
         if len(own):
-            plans.append([name, str(len(own)), *_plan_row(own)])
-    plans.append(["all", str(len(plan)), *_plan_row(plan)])
+            plans.append([name, str(len(own)), *_beside_truth(own, "plan_", "averted", times=1)])
+    plans.append(["all", str(len(plan)), *_beside_truth(plan, "plan_", "averted", times=1)])
     estimands = [["average over", "stated", "truth", "estimate", "bias", "95 % of"]]
     for estimand, before in (("att", ""), ("ato", "ato_")):
         own = found[found[f"{before}difference"].notna()]
-        estimands.append([ESTIMANDS[estimand][0], str(len(own)), *_estimand_row(own, before)])
+        estimands.append([ESTIMANDS[estimand][0], str(len(own)), *_beside_truth(own, before, "difference", times=100)])
     return "\n\n".join(
         [
             "## Effects",
@@ -185,28 +185,13 @@ def _row(own: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     ]
 
 
-def _estimand_row(own: pd.DataFrame, before: str) -> list[str]:
-    truth, estimate = own[f"{before}truth"], own[f"{before}difference"]
-    error, within = estimate - truth, (own[f"{before}lower"] <= truth) & (truth <= own[f"{before}upper"])
+def _beside_truth(own: pd.DataFrame, before: str, name: str, *, times: int) -> list[str]:
+    """Return the means of truth and estimate, the bias, and how often the interval holds the truth."""
+    truth, estimate, lower, upper = (times * own[f"{before}{column}"] for column in ("truth", name, "lower", "upper"))
+    error, within = estimate - truth, (lower <= truth) & (truth <= upper)
     two = 2 * error.std() / np.sqrt(len(own)) if len(own) > 1 else np.nan
-    return [
-        f"{100 * truth.mean():+.1f}",
-        f"{100 * estimate.mean():+.1f}",
-        f"{100 * error.mean():+.1f} ± {100 * two:.1f}",
-        f"{within.mean():.0%}",
-    ]
-
-
-def _plan_row(own: pd.DataFrame) -> list[str]:
-    error = own["plan_averted"] - own["plan_truth"]
-    within = ((own["plan_lower"] <= own["plan_truth"]) & (own["plan_truth"] <= own["plan_upper"])).mean()
-    two = 2 * error.std() / np.sqrt(len(own)) if len(own) > 1 else np.nan
-    return [
-        f"{own['plan_truth'].mean():+.1f}",
-        f"{own['plan_averted'].mean():+.1f}",
-        f"{error.mean():+.1f} ± {two:.1f}",
-        f"{within:.0%}",
-    ]
+    values = [f"{truth.mean():+.1f}", f"{estimate.mean():+.1f}", f"{error.mean():+.1f} ± {two:.1f}"]
+    return [*values, f"{within.mean():.0%}"]
 
 
 if __name__ == "__main__":

@@ -21,7 +21,15 @@ import pandas as pd
 from cases import DATA
 from results import machine, markdown, publish
 
-from riskml import RiskClassifier, cohort, recalibrate, shift_base_rate, training_dates, training_set
+from riskml import (
+    RiskClassifier,
+    cohort,
+    outcome_welfare,
+    recalibrate,
+    shift_base_rate,
+    training_dates,
+    training_set,
+)
 from riskml.datasets import load_eph, make_monitoring
 from riskml.skill.metrics import calibration_slope
 
@@ -75,7 +83,8 @@ def _simulated(held: list[list[str]], grouped: list[list[str]]) -> str:
         day = X.index.get_level_values("as_of_date")
         past, asked = day + YEAR <= trained_on, dates[-4:]
         county = cohort(data, dates)["area_id"].loc[X.index].str[:6]
-        model = RiskClassifier().fit(X[past], y[past], groups=county[past])
+        welfare = outcome_welfare(data, X.index, horizon_months=12)
+        model = RiskClassifier().fit(X[past], y[past], groups=county[past], outcome_welfare=welfare[past])
         risks = _risks(model, X, y, asked, horizon_months=12)
         truth = data.truth.risk(dates, horizon_months=12)["risk"].loc[X.index]
         later = day.isin(asked)
@@ -94,7 +103,8 @@ def _simulated(held: list[list[str]], grouped: list[list[str]]) -> str:
             )
         held.append([f"simulated, seed {seed}", "later dates", *_held(model, X[later], truth[later])])
         half = _half(X[past])
-        alike = RiskClassifier().fit(X[past][half], y[past][half], groups=county[past][half])
+        learned = {"groups": county[past][half], "outcome_welfare": welfare[past][half]}
+        alike = RiskClassifier().fit(X[past][half], y[past][half], **learned)
         other = X[past][~half]
         held.append([f"simulated, seed {seed}", "same dates", *_held(alike, other, truth.loc[other.index])])
         for name, each, asked_of in (("same dates", alike, other), ("later dates", model, X[later])):
@@ -113,7 +123,9 @@ def _eph(data, horizon_months: int, held: list[list[str]], grouped: list[list[st
     day = X.index.get_level_values("as_of_date")
     past = day + pd.DateOffset(months=horizon_months) <= EPH_KNOWN_BY
     region = cohort(data, quarters)["area_id"].loc[X.index].str[:2]
-    model = RiskClassifier(horizon_months=horizon_months).fit(X[past], y[past], groups=region[past])
+    welfare = outcome_welfare(data, X.index, horizon_months=horizon_months)
+    model = RiskClassifier(horizon_months=horizon_months)
+    model.fit(X[past], y[past], groups=region[past], outcome_welfare=welfare[past])
     asked = [d for d in quarters if d >= EPH_KNOWN_BY and (day == d).sum() > 500]
     risks = _risks(model, X, y, asked, horizon_months=horizon_months)
     rows = [["as-of date", "returned", *(f"error, {way}" for way in WAYS), *(f"slope, {way}" for way in WAYS[:2])]]

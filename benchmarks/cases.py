@@ -13,6 +13,7 @@ import pandas as pd
 from riskml.datasets.eph import load_eph
 from riskml.datasets.malawi import load_malawi
 from riskml.datasets.simulate import make_monitoring
+from riskml.features.assistance import training_labels
 from riskml.features.panel import backtest_sets, cohort, feature_table, training_set
 from riskml.features.split import as_of_dates_of
 from riskml.tables.monitoring import Monitoring
@@ -62,7 +63,9 @@ def simulated_case(*, scenario: str, seed: int, n_households: int = N_HOUSEHOLDS
     truth = data.truth.risk(as_of_dates_of(sets[2]).unique(), horizon_months=12)["risk"].loc[sets[2].index]
     months = pd.date_range(start, end, freq="MS")
     lists = feature_table(data, months[:-1])[sets[0].columns]
-    return Case(data, *sets, details["area_id"], details["weight"], 12, truth, lists, _returns(data, months))
+    labels = training_labels(data.known_by(start), sets[1], horizon_months=12)
+    known = {"truth": truth, "X_lists": lists, "returned_on": _returns(data, months)}
+    return Case(data, sets[0], labels, *sets[2:], details["area_id"], details["weight"], 12, **known)
 
 
 def _returns(data: Monitoring, months: pd.DatetimeIndex) -> pd.Series:
@@ -83,14 +86,16 @@ def subsets(X: pd.DataFrame) -> dict[str, pd.Series]:
 class Case:
     """Training and test rows of one split; every training outcome was known before the first test date.
 
-    ``area_id`` (text) and ``weight`` (survey weight) are of the test rows. Where the truth is known: ``truth`` is their
-    true risk; ``X_lists`` the features of the cohort of every month from the first test date on; ``returned_on`` the
-    day on which true welfare first was below the line, by household, of those that were above it on the first of them.
+    ``labels`` are those of :func:`riskml.features.assistance.training_labels` of the training rows; ``y_train`` is what
+    every model may learn of them, the welfare that decided it what riskml's trees learn too. ``area_id`` (text) and
+    ``weight`` (survey weight) are of the test rows. Where the truth is known: ``truth`` is their true risk; ``X_lists``
+    the features of the cohort of every month from the first test date on; ``returned_on`` the day on which true welfare
+    first was below the line, by household, of those that were above it on the first of them.
     """
 
     data: Monitoring
     X_train: pd.DataFrame
-    y_train: pd.Series
+    labels: pd.DataFrame
     X_test: pd.DataFrame
     y_test: pd.Series
     area_id: pd.Series
@@ -99,6 +104,11 @@ class Case:
     truth: pd.Series | None = None
     X_lists: pd.DataFrame | None = None
     returned_on: pd.Series | None = None
+
+    @property
+    def y_train(self) -> pd.Series:
+        """Whether the households of the training rows returned."""
+        return self.labels["returned"]
 
 
 _SCENARIOS = {"quiet": "quiet years", "disaster": "a disaster in the test year", "policy": "a changed policy"}
@@ -121,10 +131,12 @@ def _after(first: str, last: str) -> list[pd.Timestamp]:
 
 def _case(data: Monitoring, train: list, test: list, *, horizon_months: int, apart: bool) -> Case:
     # What was known on the first test day is all that training may see.
-    X_train, y_train = training_set(data.known_by(test[0]), train, horizon_months=horizon_months)
+    past = data.known_by(test[0])
+    X_train, y_train = training_set(past, train, horizon_months=horizon_months)
+    labels = training_labels(past, y_train, horizon_months=horizon_months)
     X_test, y_test = training_set(data, test, horizon_months=horizon_months)
     if apart:
         fresh = ~X_test.index.get_level_values(0).isin(X_train.index.get_level_values(0).unique())
         X_test, y_test = X_test[fresh], y_test[fresh]
     details = cohort(data, test).loc[X_test.index]
-    return Case(data, X_train, y_train, X_test, y_test, details["area_id"], details["weight"], horizon_months)
+    return Case(data, X_train, labels, X_test, y_test, details["area_id"], details["weight"], horizon_months)

@@ -24,7 +24,7 @@ import pandas as pd
 from results import machine, markdown, publish
 
 import riskml.explanation.contributions
-from riskml import RiskClassifier, backtest_sets, cohort, explain, feature_dictionary
+from riskml import RiskClassifier, backtest_sets, cohort, explain, feature_dictionary, outcome_welfare
 from riskml.datasets import make_monitoring
 from riskml.explanation.on_file import on_file
 from riskml.skill.bootstrap import cluster_draws, interval
@@ -67,7 +67,8 @@ def county(seed: int, n_households: int) -> dict[str, pd.DataFrame]:
     X_train, y_train, X_test, _ = backtest_sets(data, test_from=test_from, horizon_months=12)
     needed = data.truth.shocks(X_test.index).astype(bool)
     before = data.truth.shocks(X_test.index, before_only=True).astype(bool)
-    model = RiskClassifier().fit(X_train, y_train)
+    welfare = outcome_welfare(data.known_by(test_from), X_train.index, horizon_months=12)
+    model = RiskClassifier().fit(X_train, y_train, outcome_welfare=welfare)
     X = X_test.loc[needed.index]
     why = explain(model, X)
     village = cohort(data, X.index.unique("as_of_date")).loc[X.index, "area_id"]

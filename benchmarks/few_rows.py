@@ -70,14 +70,15 @@ def learned(case: Case, n_rows: int, n_samples: int) -> tuple[dict[str, list[np.
     for _ in range(n_samples):
         drawn = sizes.iloc[rng.permutation(len(sizes))].cumsum()
         part = household.isin(drawn.index[drawn <= n_rows])
-        X, labels = case.X_train[part], case.y_train[part]
-        returns.append(labels.sum())
-        if labels.nunique() < 2:
+        X, y, welfare = case.X_train[part], case.y_train[part], case.labels.loc[part, "outcome_welfare"]
+        returns.append(y.sum())
+        if y.nunique() < 2:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # medians of columns without a value
-            for way, model in zip(WAYS, (unfitted(case, calibrate=True), LogisticBaseline()), strict=True):
-                risks[way].append(model.fit(X, labels).predict_risk(case.X_test).to_numpy())
+            fitted = (unfitted(case, calibrate=True).fit(X, y, outcome_welfare=welfare), LogisticBaseline().fit(X, y))
+            for way, model in zip(WAYS, fitted, strict=True):
+                risks[way].append(model.predict_risk(case.X_test).to_numpy())
     return risks, float(np.mean(returns))
 
 

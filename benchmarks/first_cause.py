@@ -57,9 +57,11 @@ def measured(seed: int, n_households: int, *, n_refits: int = N_REFITS) -> dict[
     day = data.tables["incomes"]["date"].max() + pd.DateOffset(days=1) - pd.DateOffset(months=12)
     X, y, X_asked, _ = rk.backtest_sets(data, test_from=day, horizon_months=12)
     X_asked = X_asked.xs(day, level="as_of_date", drop_level=False)
+    welfare = rk.outcome_welfare(data.known_by(day), X.index, horizon_months=12)
     county: dict[str, Any] = {"seed": seed, "rows": len(X)}
     for name, further in {"preset": {}, "31 leaves, depth 8": DEEPER}.items():
-        model = rk.RiskClassifier(n_jobs=1, random_state=seed, calibrate=not further, **further).fit(X, y)
+        model = rk.RiskClassifier(n_jobs=1, random_state=seed, calibrate=not further, **further)
+        model.fit(X, y, outcome_welfare=welfare)
         sums = rk.explain(model, X_asked)
         played = rk.explain(model, X_asked, causes="players")
         first = sums.top_causes(1)["cause_1"]
@@ -70,7 +72,7 @@ def measured(seed: int, n_households: int, *, n_refits: int = N_REFITS) -> dict[
         if not further:
             chosen, at_top = model, listed
     start = time.process_time()
-    known = rk.with_refits(chosen, X, y, n_refits=n_refits)
+    known = rk.with_refits(chosen, X, y, n_refits=n_refits, outcome_welfare=welfare)
     county["CPU s"] = time.process_time() - start
     county["MB"] = sum(len(write_booster(booster)) for booster in known.refits_) / 1e6
     again = rk.explain(known, X_asked)

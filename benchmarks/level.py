@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from results import machine, markdown, publish
 
-from riskml import STANDARD, RiskClassifier, Season, cohort, training_dates, training_set
+from riskml import STANDARD, RiskClassifier, Season, cohort, outcome_welfare, training_dates, training_set
 from riskml.datasets import make_monitoring
 
 N_HOUSEHOLDS, N_MONTHS, TRAINED_ON, N_DRAWS = 3000, 72, 36, 20
@@ -74,6 +74,7 @@ def measured(seed: int, *, n_households: int = N_HOUSEHOLDS) -> pd.DataFrame:
     data = make_monitoring(n_households, n_months=N_MONTHS, random_state=seed)
     dates = training_dates(data, horizon_months=12)
     X, y = training_set(data, dates, horizon_months=12, features=(*STANDARD, Season()))
+    welfare = outcome_welfare(data, X.index, horizon_months=12)
     day = X.index.get_level_values("as_of_date")
     past = day + pd.DateOffset(months=12) <= data.truth.first_day + pd.DateOffset(months=TRAINED_ON)
     asked = day.isin(dates[-4:])
@@ -82,7 +83,8 @@ def measured(seed: int, *, n_households: int = N_HOUSEHOLDS) -> pd.DataFrame:
     rows = []
     for name, chosen in CHOICES.items():
         columns = chosen(list(X.columns))
-        risk = RiskClassifier().fit(X.loc[past, columns], y[past]).predict_risk(X.loc[asked, columns])
+        model = RiskClassifier().fit(X.loc[past, columns], y[past], outcome_welfare=welfare[past])
+        risk = model.predict_risk(X.loc[asked, columns])
         loss = -(true * np.log(risk) + (1 - true) * np.log1p(-risk))
         every = pd.DataFrame({"n": 1.0, "returned": y[asked], "true": true, "predicted": risk, "loss": loss})
         rows.append(every.groupby(["as_of_date", county.rename("county")]).sum().reset_index().assign(features=name))

@@ -21,7 +21,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 import riskml as rk
-from riskml.features.assistance import net_labels
+from riskml.features.assistance import training_labels
 from riskml.features.panel import backtest_dates
 from riskml.output.cliff import ends_soon
 from riskml.skill.backtest import fit_model
@@ -101,7 +101,7 @@ def of_county(seed: int, n_households: int) -> dict[str, float]:
     data = rk.datasets.make_monitoring(n_households, n_months=N_MONTHS, random_state=seed)
     past, train, test = backtest_dates(data, test_from=TEST_FROM, horizon_months=HORIZON)
     X, y = rk.training_set(past, train, **OUTCOME)
-    model = fit_model(past, X, y, outcome=OUTCOME, seed=seed, y_net=net_labels(past, y, **OUTCOME))
+    model = fit_model(past, X, training_labels(past, y, **OUTCOME), outcome=OUTCOME, seed=seed)
     table = scored(data, model, test)
     support = data.truth.states["support"]
     without = replace(data.truth, states={**data.truth.states, "support": np.zeros_like(support)})

@@ -34,6 +34,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "leaves of 60 rows": {"min_child_samples": 60},
     "stronger shrinkage": {"lambda_l2": 20.0},
     "no directions": {"monotone": False},
+    "yes or no outcomes": {"grading": 0.0},
+    "softer outcomes": {"grading": 0.1},
 }
 #: Columns that name a place, and are left out in a variant of their own where a case has them.
 PLACES = re.compile("^traits_(region|agglomeration)")
@@ -94,7 +96,8 @@ def unfitted(case: Case, *, seed: int = 0, calibrate: bool = False, **settings: 
 def _figures(case: Case, made: Callable[[int], tuple[RiskClassifier, list[str]]], seed: int) -> tuple[float, float]:
     """Return average precision and log loss, the latter after level and slope are fitted."""
     model, columns = made(seed)
-    margin = model.fit(case.X_train[columns], case.y_train).decision_function(case.X_test[columns])
+    model.fit(case.X_train[columns], case.y_train, outcome_welfare=case.labels["outcome_welfare"])
+    margin = model.decision_function(case.X_test[columns])
     y = case.y_test.to_numpy(dtype=np.float64)
     slope, levels = fit_affine(margin, y, np.ones(len(y)))
     return float(average_precision_score(y, margin)), _log_loss(y, slope * margin + levels[0])

@@ -24,6 +24,8 @@ from riskml.features.standard import STANDARD
 from riskml.skill.backtest import fit_model
 
 RISKML, TRUTH = "riskml", "true risk"
+#: What riskml learns of the training rows.
+LEARNED = ["returned", "outcome_welfare"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def _keep(path: Path, case: Case, rival: Rival | None) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     if rival is None:
         outcome = {"horizon_months": case.horizon_months, "rule": "at_horizon", "net_of_assistance": False}
-        model = fit_model(case.data, case.X_train, case.y_train, outcome=outcome)
+        model = fit_model(case.data, case.X_train, case.labels[LEARNED], outcome=outcome)
         risk = model.predict_risk(case.X_test).to_numpy()
     else:
         with warnings.catch_warnings():
@@ -73,11 +75,12 @@ def _keep(path: Path, case: Case, rival: Rival | None) -> None:
 
 
 def _riskml(case: Case) -> str:
-    """Return the fingerprint of riskml's model: its code, the meanings of the features, LightGBM's version."""
+    """Return the fingerprint of riskml's model: its code, what decided the outcomes, meanings of features, LightGBM."""
     code = [path.read_text(encoding="utf-8") for path in sorted(Path(riskml.model.__path__[0]).glob("*.py"))]
     dictionary = feature_dictionary((*STANDARD, *case.data.features)).to_csv()
     version = importlib.metadata.version("lightgbm")
-    return "\n".join([*code, inspect.getsource(fit_model), dictionary, version, str(case.horizon_months)])
+    welfare = hashlib.sha256(case.labels["outcome_welfare"].to_numpy().tobytes()).hexdigest()
+    return "\n".join([*code, inspect.getsource(fit_model), dictionary, version, str(case.horizon_months), welfare])
 
 
 def _rows(case: Case) -> str:

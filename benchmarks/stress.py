@@ -30,7 +30,7 @@ from riskml import RiskClassifier, Scenario, read_scenario, stress, training_dat
 from riskml.datasets import make_monitoring
 from riskml.datasets.law import MEASURES, Event
 from riskml.datasets.simulate import monitoring_under
-from riskml.features.assistance import net_labels
+from riskml.features.assistance import training_labels
 from riskml.features.panel import features_of
 from riskml.files import replacing
 from riskml.outlook.scenario import apply_scenario, chosen
@@ -69,7 +69,7 @@ def world(seed: int, *, n_households: int = N_HOUSEHOLDS, names: tuple[str, ...]
     as_of = data.truth.first_day + pd.DateOffset(months=N_MONTHS)
     dates = training_dates(data, horizon_months=12, every_months=3)
     X, y = training_set(data, dates, **OUTCOME)
-    model = fit_model(data, X, y, outcome=OUTCOME, y_net=net_labels(data, y, **OUTCOME))
+    model = fit_model(data, X, training_labels(data, y, **OUTCOME), outcome=OUTCOME)
     risk = true_risk(data, as_of)
     return [figures(data, model, scenario_of(name, data), as_of, risk, seed) for name in names]
 

@@ -50,7 +50,9 @@ then = data.known_by(today)
 X, y = rk.training_set(
     then, rk.training_dates(then, horizon_months=HORIZON_MONTHS, every_months=6), horizon_months=HORIZON_MONTHS
 )
-model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1).fit(X, y)
+welfare = rk.outcome_welfare(then, X.index, horizon_months=HORIZON_MONTHS)
+model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1)
+model.fit(X, y, outcome_welfare=welfare)
 why = rk.explain(model, rk.feature_table(then, [today]))
 areas = rk.cohort(then, [today])["area_id"].reindex(why.risk.index).to_numpy()
 need = rk.watchlist(why.risk, why, areas=areas, n=200)

@@ -122,7 +122,10 @@ shown[["cause", "unit", "direction", "label_en", "label_zh"]]
 # long run, and it too misses many, because part of what will happen has not happened yet.
 
 # %%
-backtest_model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1).fit(X_train, y_train)
+known = data.known_by(test_from)
+welfare = rk.outcome_welfare(known, X_train.index, horizon_months=HORIZON_MONTHS)
+backtest_model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1)
+backtest_model.fit(X_train, y_train, outcome_welfare=welfare)
 test_dates = X_test.index.unique("as_of_date")
 true_risk = data.truth.risk(test_dates, horizon_months=HORIZON_MONTHS).loc[X_test.index, "risk"]
 
@@ -244,10 +247,12 @@ worth.pivot(index="threshold", columns="model", values="net_benefit").round(4)
 # %%
 train_dates = rk.training_dates(data, horizon_months=HORIZON_MONTHS, every_months=6)
 X, y = rk.training_set(data, train_dates, horizon_months=HORIZON_MONTHS)
-model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1).fit(X, y)
+model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1)
+model.fit(X, y, outcome_welfare=rk.outcome_welfare(data, X.index, horizon_months=HORIZON_MONTHS))
 # A second model of the same households: would they be below the line without public transfers?
-y_net = rk.outcome_labels(data, X.index, horizon_months=HORIZON_MONTHS, net_of_assistance=True)
-rk.fit_net(model, X, y_net)
+net = {"horizon_months": HORIZON_MONTHS, "net_of_assistance": True}
+y_net = rk.outcome_labels(data, X.index, **net)
+rk.fit_net(model, X, y_net, outcome_welfare=rk.outcome_welfare(data, X.index, **net))
 last_month, today = pd.Timestamp("2024-06-01"), pd.Timestamp("2024-07-01")
 
 

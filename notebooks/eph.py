@@ -150,7 +150,9 @@ pd.DataFrame(
 
 # %%
 dictionary = rk.feature_dictionary((*rk.STANDARD, *data.features))
-model = rk.RiskClassifier(dictionary=dictionary, horizon_months=HORIZON_MONTHS, n_jobs=1).fit(X_train, y_train)
+welfare = rk.outcome_welfare(past, X_train.index, horizon_months=HORIZON_MONTHS)
+model = rk.RiskClassifier(dictionary=dictionary, horizon_months=HORIZON_MONTHS, n_jobs=1)
+model.fit(X_train, y_train, outcome_welfare=welfare)
 scores = {"riskml": model.predict_risk(X_test)}
 for name, rival in rivals().items():
     scores[name] = rival.fit(X_train, y_train).predict_risk(X_test)

@@ -35,7 +35,7 @@ import pandas as pd
 import riskml as rk
 from riskml.datasets.law import MEASURES, Event
 from riskml.datasets.simulate import monitoring_under
-from riskml.features.assistance import net_labels
+from riskml.features.assistance import training_labels
 from riskml.outlook.backtests import coverage_table
 from riskml.outlook.scenario import scenario_from
 from riskml.outlook.shocks import no_shocks
@@ -124,7 +124,9 @@ for sentence in rk.alarm_table(judged["shared shocks"])["sentence_en"]:
 # %%
 past = data.known_by(today)
 X, y = rk.training_set(past, rk.training_dates(past, horizon_months=12), horizon_months=12)
-model = rk.fit_net(rk.RiskClassifier().fit(X, y), X, net_labels(past, y, **OUTCOME))
+labels = training_labels(past, y, **OUTCOME)
+model = rk.RiskClassifier().fit(X, y, outcome_welfare=labels["outcome_welfare"])
+rk.fit_net(model, X, labels["returned_net"], outcome_welfare=labels["outcome_welfare_net"])
 scenario = scenario_from(
     tomllib.loads(
         """

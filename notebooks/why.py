@@ -54,7 +54,9 @@ today = pd.Timestamp("2023-06-01")
 then = data.known_by(today)
 dates = rk.training_dates(then, horizon_months=HORIZON_MONTHS, every_months=6)
 X, y = rk.training_set(then, dates, horizon_months=HORIZON_MONTHS)
-model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1).fit(X, y)
+welfare = rk.outcome_welfare(then, X.index, horizon_months=HORIZON_MONTHS)
+model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1)
+model.fit(X, y, outcome_welfare=welfare)
 why = rk.explain(model, rk.feature_table(then, [today]))
 listed = rk.watchlist(why.risk, why, n=100)
 listed[["rank", "household_id", "risk", "cause_1", "cause_2"]].head(5)
@@ -100,7 +102,7 @@ shown[["actionable", "cause", "reason_en", "table", "date", "end", "known_on", "
 # this county? And if causes were counted as wholes, so that one with twenty features is not favoured?
 
 # %%
-tested = rk.with_refits(model, X, y, n_refits=5, random_state=SEED)
+tested = rk.with_refits(model, X, y, n_refits=5, outcome_welfare=welfare, random_state=SEED)
 everyone = rk.explain(tested, why.X)
 stable = rk.cause_stability(everyone)
 as_players = rk.explain(model, why.X, causes="players").top_causes(1)["cause_1"]
@@ -240,7 +242,9 @@ if EPH.is_dir():
     quarters = pd.date_range("2016-07-01", "2017-07-01", freq="QS")
     X_eph, y_eph = rk.training_set(known, quarters, horizon_months=HORIZON_MONTHS)
     meaning = rk.feature_dictionary((*rk.STANDARD, *survey.features))
-    eph_model = rk.RiskClassifier(dictionary=meaning, horizon_months=HORIZON_MONTHS, n_jobs=1).fit(X_eph, y_eph)
+    welfare_eph = rk.outcome_welfare(known, X_eph.index, horizon_months=HORIZON_MONTHS)
+    eph_model = rk.RiskClassifier(dictionary=meaning, horizon_months=HORIZON_MONTHS, n_jobs=1)
+    eph_model.fit(X_eph, y_eph, outcome_welfare=welfare_eph)
     eph_why = rk.explain(eph_model, rk.feature_table(known, [asked])[list(eph_model.feature_names_in_)])
     eph_list = rk.watchlist(eph_why.risk, eph_why, n=20)
     for sentence_en, sentence_zh in eph_list[["reason_en", "reason_zh"]].head(3).to_numpy():

@@ -329,8 +329,16 @@ def neighbours(tables, household, day, stat):
     return statistics.fmean(told) if told else math.nan
 
 
-def label(tables, household, as_of, *, horizon, rule="at_horizon", net=False, welfare_months=12, least_covered=0.75):
+def label(tables, household, as_of, **how):
     """Return whether a household fell below the line after a day; NaN if that was not observed."""
+    lowest = welfare_after(tables, household, as_of, **how)
+    return math.nan if math.isnan(lowest) else float(lowest < 1)
+
+
+def welfare_after(
+    tables, household, as_of, *, horizon, rule="at_horizon", net=False, welfare_months=12, least_covered=0.75
+):
+    """Return the lowest welfare a household was judged by after a day; NaN if it was not observed."""
     judged = min(welfare_months, horizon)
     end = as_of + pd.DateOffset(months=horizon)
     rows = []
@@ -346,12 +354,12 @@ def label(tables, household, as_of, *, horizon, rule="at_horizon", net=False, we
         covered = sum(months for _, months in inside)
         if not inside or covered < judged / 2:
             return None
-        return float(sum(value * months for value, months in inside) / covered < 1)
+        return sum(value * months for value, months in inside) / covered
 
     if rule == "any":
         one = pd.Timedelta(days=1)
         found = [judgement(date - pd.DateOffset(months=judged) + one, date) for date, _, _ in rows]
-        answer = max((answer for answer in found if answer is not None), default=math.nan)
+        answer = min((answer for answer in found if answer is not None), default=math.nan)
         # Every day of the horizon on its own: of the record whose period holds it, its share of that period's months.
         covered = {}
         for date, _, months in sorted(rows, reverse=True):
@@ -359,7 +367,7 @@ def label(tables, household, as_of, *, horizon, rule="at_horizon", net=False, we
             period = pd.date_range(first, date)
             covered.update({day: months / len(period) for day in period if day >= as_of and day not in covered})
         enough = sum(covered.values()) >= least_covered * horizon - 1e-6
-        return math.nan if answer == 0 and not enough else answer
+        return math.nan if answer >= 1 and not enough else answer
     half = (end - pd.Timedelta(days=judged * 365.25 / 24)).floor("D")
     answer = judgement(end - pd.DateOffset(months=judged), end) if any(date >= half for date, _, _ in rows) else None
     return math.nan if answer is None else answer

@@ -34,7 +34,7 @@ from riskml.buckets.training import (
     training_set_with_net,
 )
 from riskml.cli import main
-from riskml.features.assistance import net_labels
+from riskml.features.assistance import training_labels
 from riskml.features.panel import cohort
 from riskml.files import read_table
 from riskml.findings import DataRefused
@@ -404,7 +404,7 @@ def test_both_outcomes_of_a_store_are_those_of_the_folder(county):
     store, data = open_store(county / "store"), read_monitoring(county / "tables")
     dates = rk.training_dates(data, horizon_months=6)
     whole, y = rk.training_set(data, dates, horizon_months=6)
-    kept, expected = sampled_with_net(y, net_labels(data, y, horizon_months=6), 0.3)
+    kept, expected = sampled_with_net(training_labels(data, y, horizon_months=6), 0.3)
     X, labels = training_set_with_net(store, dates, horizon_months=6, keep_nonreturns=0.3)
     pd.testing.assert_frame_equal(X, whole[kept].astype(np.float32), check_exact=True)
     pd.testing.assert_frame_equal(labels, expected)

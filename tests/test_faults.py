@@ -75,7 +75,7 @@ FAULTS = {
     "the label looks back before the as-of date": ("features.outcomes", "else start[row], as_of_day[row])", "else start[row] - 400, as_of_day[row] - 400)"),
     "the label's horizon begins a year early": ("features.outcomes", "return household, as_of, as_of + pd.DateOffset(months=horizon_months)", "return household, as_of, as_of"),
     "the label holds the first versions of outcomes": ("features.outcomes", 'frame = frame[frame["superseded_on"].isna()]', 'frame = frame.drop_duplicates(["household_id", "date"])'),
-    "a household seen for half of the horizon counts as safe": ("features.outcomes", "np.where((below == 0) & ~enough, np.nan, below)", "below"),
+    "a household seen for half of the horizon counts as safe": ("features.outcomes", "np.where(np.isnan(lowest) | ~enough, np.nan, 0.0)", "np.where(np.isnan(lowest), np.nan, 0.0)"),
     "months that two records share count twice": ("features.outcomes", "min(date[newest] + 1, reached)", "date[newest] + 31"),
     "a backtest trains on what was learned after it began": ("features.panel", "past = data.known_by(start)", "past = data"),
     "the latest snapshot is joined whenever it was known": ("features.windows", "if date[record] < day and _visible(known[record], superseded[record], day):", "if superseded[record] == NEVER:"),

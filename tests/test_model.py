@@ -1,5 +1,7 @@
 """The model: a scikit-learn estimator whose answers do not hang on order, threads or the unknown."""
 
+# ruff: noqa: E501 - a fault is one line, its right and wrong text side by side
+
 from __future__ import annotations
 
 import json
@@ -10,11 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from riskml.explanation.contributions import explain
 from riskml.features.dictionary import feature_dictionary
 from riskml.model.classifier import RiskClassifier
+from riskml.model.store import load_model, save_model
 
 NAMES = ["welfare", "medical_out_of_pocket_sum_12m", "jobs", "members", "own_measure"]
 DATES = pd.date_range("2020-01-01", periods=6, freq="6MS")
@@ -192,7 +197,7 @@ def test_groups_change_the_intervals_of_those_with_outcomes_enough_and_nothing_e
 
 def test_groups_that_do_not_fit_are_refused(fitted):
     model, X, y = fitted
-    with pytest.raises(ValueError, match="one label a row, got 3"):
+    with pytest.raises(ValueError, match="one value a row, got 3"):
         clone(model).fit(X, y, groups=["a", "b", "c"])
     with pytest.raises(ValueError, match="indexed differently"):
         clone(model).fit(X, y, groups=pd.Series("a", index=X.index[::-1]))
@@ -224,3 +229,109 @@ def test_a_column_that_repeats_another_changes_no_risk(fitted):
     assert "again" in models[0].feature_names_in_
     assert models[0].booster_.feature_importance()[-1] == 0
     np.testing.assert_array_equal(models[0].predict_risk(twice), models[1].predict_risk(constant))
+
+
+# --- outcomes by how far below or above the line households came out -------------------------------------------------
+
+
+def law(seed, n_rows=400):
+    """Rows, the welfare they came to, and the true chance that it is below the line."""
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(n_rows, 6)), columns=[f"x{k}" for k in range(6)])
+    centre = 0.35 + 0.25 * X["x0"] + 0.15 * X["x1"] - 0.1 * np.abs(X["x2"])
+    return X, np.exp(centre + 0.25 * rng.normal(size=n_rows)), pd.Series(norm.cdf(-centre / 0.25))
+
+
+def test_from_the_welfare_behind_the_outcomes_the_true_risk_is_learned_better():
+    missed = []
+    for seed in range(6):
+        X, welfare, _ = law(seed)
+        y = (welfare < 1).astype(float)
+        asked, _, true = law(100 + seed, 2000)
+        told = RiskClassifier().fit(X, y, outcome_welfare=welfare).predict_risk(asked)
+        alone = RiskClassifier().fit(X, y).predict_risk(asked)
+        missed.append([((risk - true) ** 2).mean() for risk in (told, alone)])
+    told, alone = np.array(missed).T
+    assert (told < alone).all()
+    assert told.mean() < 0.95 * alone.mean()
+
+
+def test_the_level_is_that_of_the_returns_however_softly_the_line_divides():
+    X, welfare, _ = law(1, 3000)
+    y = (welfare < 1).astype(float)
+    for grading in (0.05, 0.5):
+        risk = RiskClassifier(n_estimators=60, grading=grading).fit(X, y, outcome_welfare=welfare).predict_risk(X)
+        assert risk.mean() == pytest.approx(y.mean(), rel=0.05)
+
+
+def test_without_welfare_or_without_grading_outcomes_are_yes_or_no():
+    X, welfare, _ = law(2)
+    y = (welfare < 1).astype(float)
+    alone = RiskClassifier(n_estimators=20).fit(X, y).predict_risk(X)
+    sharp = RiskClassifier(n_estimators=20, grading=0.0).fit(X, y, outcome_welfare=welfare).predict_risk(X)
+    pd.testing.assert_series_equal(sharp, alone, check_exact=True)
+    # LightGBM computes the same loss in another order where it may be graded.
+    unknown = RiskClassifier(n_estimators=20).fit(X, y, outcome_welfare=np.full(len(y), np.nan)).predict_risk(X)
+    np.testing.assert_allclose(unknown, alone, rtol=1e-4)
+    told = RiskClassifier(n_estimators=20).fit(X, y, outcome_welfare=welfare).predict_risk(X)
+    assert (told - alone).abs().max() > 0.01
+
+
+def test_graded_outcomes_go_with_their_rows(fitted):
+    _, X, y = fitted
+    welfare = pd.Series(np.where(y == 1, 0.9, 1.4) + 0.05 * np.random.default_rng(0).random(len(y)), index=y.index)
+    model = RiskClassifier(n_estimators=30).fit(X, y, outcome_welfare=welfare)
+    order = np.random.default_rng(1).permutation(len(X))
+    again = clone(model).fit(X.iloc[order], y.iloc[order], outcome_welfare=welfare.iloc[order])
+    pd.testing.assert_series_equal(again.predict_risk(X), model.predict_risk(X), check_exact=True)
+    # Rows of weight 0 are not there, whatever is said of them.
+    odd, weight = welfare.copy(), np.ones(len(y))
+    odd.iloc[:50], weight[:50] = 1 / odd.iloc[:50], 0
+    one = clone(model).fit(X, y, weight, outcome_welfare=odd)
+    other = clone(model).fit(X.iloc[50:], y.iloc[50:], outcome_welfare=welfare.iloc[50:])
+    pd.testing.assert_series_equal(one.predict_risk(X), other.predict_risk(X), check_exact=True)
+
+
+def test_a_model_of_graded_outcomes_is_kept_and_explained_like_any(fitted, tmp_path):
+    _, X, y = fitted
+    welfare = pd.Series(np.where(y == 1, 0.0, 1.4), index=y.index)
+    model = RiskClassifier(n_estimators=30).fit(X, y, outcome_welfare=welfare)
+    back = load_model(save_model(model, tmp_path))
+    pd.testing.assert_series_equal(back.predict_risk(X), model.predict_risk(X), check_exact=True)
+    assert back.grading == 0.05
+    why = explain(model, X)
+    np.testing.assert_allclose(why.values.sum(axis=1) + why.base_value, model.decision_function(X), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (lambda w: w.iloc[:-1], "outcome_welfare must hold one value a row, got 399 for 400 rows"),
+        (lambda w: w.sort_values(), "outcome_welfare and X are indexed differently"),
+        (lambda w: w.where(w.index != 7, 2 - w), "contradicts y in 1 rows \\(first: 7, welfare"),
+    ],
+)
+def test_welfare_that_does_not_fit_the_outcomes_is_refused(given, said):
+    X, welfare, _ = law(3)
+    with pytest.raises(ValueError, match=said):
+        RiskClassifier(n_estimators=5).fit(X, (welfare < 1).astype(float), outcome_welfare=given(welfare))
+
+
+def all_hold(fitted):
+    test_from_the_welfare_behind_the_outcomes_the_true_risk_is_learned_better()
+    test_graded_outcomes_go_with_their_rows(fitted)
+    test_welfare_that_does_not_fit_the_outcomes_is_refused(lambda w: w.where(w.index != 7, 2 - w), "contradicts")
+
+
+GRADING_FAULTS = {
+    "the graded outcome rises with welfare": ("expit(-np.log(", "expit(np.log("),
+    "graded outcomes stay in the order in which they were given": ("to_numpy(dtype=np.float64)[order]", "to_numpy(dtype=np.float64)"),
+    "whatever is said of welfare is believed": ("if wrong.any():", "if False:"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", GRADING_FAULTS)
+def test_a_fault_planted_in_the_grading_is_caught(fault, plant, fitted):
+    plant("model.classifier", *GRADING_FAULTS[fault])
+    with pytest.raises((AssertionError, ValueError, pytest.fail.Exception)):
+        all_hold(fitted)

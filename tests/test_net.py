@@ -178,15 +178,14 @@ def test_rows_that_are_there_for_the_net_labels_alone_do_not_touch_the_model(cou
     own = np.random.default_rng(0).random(len(y)) < 0.7
     settings_ = {"outcome": OUTCOME, "seed": 1}
     alone = fit_model(county, X[own], y[own], **settings_)
-    both = fit_model(
-        county, X, y, sample_weight=own.astype(float), y_net=y_net, net_weight=np.ones(len(y)), **settings_
-    )
+    labels = pd.DataFrame({"returned": y, "weight": own.astype(float), "returned_net": y_net, "weight_net": 1.0})
+    both = fit_model(county, X, labels, **settings_)
     pd.testing.assert_series_equal(alone.predict_risk(X), both.predict_risk(X), check_exact=True)
     assert (alone.net_ is None, both.net_ is None) == (True, False)
     assert both.net_.fit_summary_["rows"] == len(y)
     assert both.net_.fit_summary_["net_of_assistance"] is True
     # Where no transfer is recorded a second risk would be the first one.
-    assert fit_model(county, X, y, y_net=y.rename("returned_net"), **settings_).net_ is None
+    assert fit_model(county, X, labels.assign(returned_net=y), **settings_).net_ is None
 
 
 def test_a_bundle_keeps_both_models_and_refuses_half_of_the_second(learned, tmp_path):

@@ -87,6 +87,31 @@ def test_labels_are_those_of_a_second_account_in_plain_python(seed: int, rule: s
     np.testing.assert_array_equal(y, expected)
 
 
+@pytest.mark.parametrize("net", [False, True])
+@pytest.mark.parametrize("rule", ["at_horizon", "any"])
+def test_the_welfare_that_decided_is_that_of_a_second_account_and_agrees_with_the_label(rule: str, net: bool) -> None:
+    days = pd.DatetimeIndex(["2021-07-01", "2022-01-01", "2022-02-28"])
+    how, seen = {"rule": rule, "net_of_assistance": net}, []
+    for seed in range(4):
+        tables, data = random_world(seed)
+        index = pd.MultiIndex.from_product([data.household_ids, days], names=["household_id", "as_of_date"])
+        lowest = rk.outcome_welfare(data, index, horizon_months=12, **how)
+        told = reference.as_dicts(tables)
+        expected = [reference.welfare_after(told, one, day, horizon=12, rule=rule, net=net) for one, day in index]
+        np.testing.assert_allclose(lowest, expected, rtol=1e-12)
+        labels = rk.outcome_labels(data, index, horizon_months=12, **how)
+        np.testing.assert_array_equal(labels, np.where(lowest.isna(), np.nan, lowest < 1))
+        seen += list(labels)
+    assert set(seen) > {0.0, 1.0}
+
+
+def test_an_outcome_that_welfare_does_not_decide_has_none(county) -> None:
+    index = cohort(county, [DAY]).index
+    assert rk.outcome_welfare(county, index, horizon_months=12, outcome="status").isna().all()
+    with pytest.raises(ValueError, match="net_of_assistance belongs to the outcome 'welfare'"):
+        rk.outcome_welfare(county, index, horizon_months=12, outcome="status", net_of_assistance=True)
+
+
 def test_six_months_of_twelve_do_not_show_that_a_household_stayed_above() -> None:
     data = watched({"a": months(0, 12), "b": months(0, 6), "c": months(0, 8), "d": months(0, 9)})
     found = [label(data, household, rule="any") for household in "abcd"]

@@ -14,6 +14,7 @@ import pytest
 import riskml as rk
 from riskml.cli import main
 from riskml.datasets import make_monitoring
+from riskml.features.assistance import training_labels
 from riskml.features.panel import cohort
 from riskml.skill.backtest import fit_model
 from riskml.skill.baselines import rivals
@@ -29,8 +30,10 @@ def tested(request):
     """Return a county, a model that knew what was known fifteen months before its end, and the test after that."""
     data = make_monitoring(3000, n_months=48, random_state=request.param)
     end = data.tables["incomes"]["date"].max() + pd.DateOffset(days=1)
-    sets = rk.backtest_sets(data, test_from=end - pd.DateOffset(months=15), horizon_months=12)
-    return data, fit_model(data, *sets[:2], outcome=OUTCOME), sets
+    test_from = end - pd.DateOffset(months=15)
+    sets = rk.backtest_sets(data, test_from=test_from, horizon_months=12)
+    labels = training_labels(data.known_by(test_from), sets[1], **OUTCOME).drop(columns="returned_net")
+    return data, fit_model(data, sets[0], labels, outcome=OUTCOME), sets
 
 
 @pytest.fixture(scope="module")

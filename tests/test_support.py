@@ -12,7 +12,7 @@ import riskml as rk
 from riskml.datasets import make_monitoring
 from riskml.datasets.law import MEASURES, Event
 from riskml.datasets.simulate import monitoring_under
-from riskml.features.assistance import net_labels
+from riskml.features.assistance import training_labels
 from riskml.model.net import fit_net
 from riskml.outlook import support
 from riskml.outlook.scenario import scenario_from
@@ -181,13 +181,13 @@ def lived():
     data = make_monitoring(250, n_months=36, random_state=2)
     day = data.truth.first_day + pd.DateOffset(months=36)
     X, y = rk.training_set(data, rk.training_dates(data, horizon_months=12, every_months=6), horizon_months=12)
-    model = rk.RiskClassifier(n_estimators=30, n_jobs=1).fit(X, y)
+    labels = training_labels(data, y, **OUTCOME)
+    model = rk.RiskClassifier(n_estimators=300, n_jobs=1).fit(X, y, outcome_welfare=labels["outcome_welfare"])
     cash = [name for name, measure in MEASURES.items() if measure.income or name == GUARANTEE]
     scenario = ending(paid_in_transfers=cash)
     alone = rk.stress(data, model, scenario, as_of_date=day, measures=example_measures())
-    both = rk.stress(
-        data, fit_net(model, X, net_labels(data, y, **OUTCOME)), scenario, as_of_date=day, measures=example_measures()
-    )
+    fit_net(model, X, labels["returned_net"], outcome_welfare=labels["outcome_welfare_net"])
+    both = rk.stress(data, model, scenario, as_of_date=day, measures=example_measures())
     world = monitoring_under(data.truth, Event(36 - scenario.months_ago, ended=tuple(MEASURES)))
     risks = [each.risk([day], n_draws=30)["risk"].droplevel("as_of_date") for each in (data.truth, world.truth)]
     return alone, both, (risks[1] - risks[0]).reindex(both.households["household_id"])

@@ -27,6 +27,7 @@ _HOME = {
     "audit_features": "features.audit",
     "cohort": "features.panel",
     "outcome_labels": "features.outcomes",
+    "outcome_welfare": "features.outcomes",
     "observed_to_horizon": "features.outcomes",
     "OfficialStatus": "features.outcomes",
     "Deprivation": "features.deprivation",

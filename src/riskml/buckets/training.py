@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskml.buckets.store import Store, read_bucket
-from riskml.features.assistance import net_labels
+from riskml.features.assistance import training_labels
 from riskml.features.panel import cohort, dates_between, training_set
 from riskml.findings import DataRefused
 from riskml.tables.lines import welfare_records
 from riskml.tables.monitoring import Monitoring
 
-_LABELS = ["returned", "weight", "returned_net", "weight_net"]
+_LABELS = ["returned", "returned_net", "outcome_welfare", "outcome_welfare_net", "weight", "weight_net"]
 
 
 def training_dates_of(
@@ -134,8 +134,8 @@ def training_set_with_net(
     X : DataFrame of float32
         Features.
     labels : DataFrame
-        ``returned, weight`` and ``returned_net, weight_net`` (:func:`riskml.features.assistance.net_labels`), indexed
-        as X; a weight is 0 for rows that are there for the other outcome's sake.
+        Those of :func:`riskml.features.assistance.training_labels` with ``weight, weight_net``, indexed as X; a weight
+        is 0 for rows that are there for the other outcome's sake.
 
     Raises
     ------
@@ -146,21 +146,20 @@ def training_set_with_net(
     return _gathered(store, n_jobs, net=True, **asked, **outcome)
 
 
-def sampled_with_net(y: pd.Series, y_net: pd.Series, keep_nonreturns: float) -> tuple[NDArray[np.bool_], pd.DataFrame]:
-    """Return the rows that :func:`sampled` keeps for either outcome, and of these labels and weights for both.
+def sampled_with_net(labels: pd.DataFrame, keep_nonreturns: float) -> tuple[NDArray[np.bool_], pd.DataFrame]:
+    """Return the rows that :func:`sampled` keeps for either outcome, and the labels of these with weights for both.
 
-    A weight is 0 where a row was not kept for that outcome, or its label is missing.
+    ``labels`` are those of :func:`riskml.features.assistance.training_labels`. A weight is 0 where a row was not kept
+    for that outcome, or its label is missing.
     """
-    known = y_net.notna().to_numpy()
-    weights = []
-    for labels in (y, y_net):
-        rows, weight = sampled(labels, keep_nonreturns)
-        weights.append(np.zeros(len(y)))
-        weights[-1][rows] = weight
-    weights[1][~known] = 0.0
-    columns = {"returned": y, "weight": weights[0], "returned_net": y_net, "weight_net": weights[1]}
-    kept = (weights[0] > 0) | (weights[1] > 0)
-    return kept, pd.DataFrame(columns, index=y.index)[kept]
+    weights = {}
+    for weight, outcome in (("weight", "returned"), ("weight_net", "returned_net")):
+        rows, stand_for = sampled(labels[outcome], keep_nonreturns)
+        weights[weight] = np.zeros(len(labels))
+        weights[weight][rows] = stand_for
+    weights["weight_net"][labels["returned_net"].isna()] = 0.0
+    kept = (weights["weight"] > 0) | (weights["weight_net"] > 0)
+    return kept, labels.assign(**weights)[kept]
 
 
 def _gathered(store: Store, n_jobs: int, **asked: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -252,8 +251,8 @@ def _write_rows(
         area_id = cohort(data, [day])["area_id"].reindex(X.index)
         mine = store.bucket_of(area_id) == bucket
         X, y = X[mine], y[mine]
-        y_net = net_labels(data, y, **outcome) if net else pd.Series(np.nan, index=y.index)
-        rows, labels = sampled_with_net(y, y_net, keep_nonreturns)
+        labels = training_labels(data, y, **outcome) if net else y.to_frame().reindex(columns=_LABELS[:4])
+        rows, labels = sampled_with_net(labels, keep_nonreturns)
         names = list(X.columns)
         values.append(X[rows].to_numpy(dtype=np.float32))
         keys.append(labels.reset_index())

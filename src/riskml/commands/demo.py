@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from riskml.datasets import make_monitoring
-from riskml.features.assistance import net_labels
+from riskml.features.assistance import training_labels
 from riskml.features.panel import backtest_sets, training_dates, training_set
 from riskml.files import write_table
 from riskml.findings import in_words
@@ -58,7 +58,7 @@ def demo(arguments: argparse.Namespace, tell: Tell) -> Answer:
     test_from, figures = _compared(data, seed, tell)
     tell(in_words("learning from all that is known", "正在用全部已知数据训练"))
     X, y = training_set(data, training_dates(data, horizon_months=OUTCOME["horizon_months"]), **OUTCOME)
-    model = fit_model(data, X, y, outcome=OUTCOME, seed=seed, y_net=net_labels(data, y, **OUTCOME))
+    model = fit_model(data, X, training_labels(data, y, **OUTCOME), outcome=OUTCOME, seed=seed)
     model.fit_summary_["figures_from"] = f"a model of the same kind that learned from what was known on {test_from}"
     bundle = save_model(model, out / "models", data=data, figures=figures)
     as_of_date = f"{data.extract_on:%Y-%m-%d}"
@@ -80,7 +80,8 @@ def _compared(data: Monitoring, seed: int, tell: Tell) -> tuple[str, pd.DataFram
     test_from = f"{end - pd.DateOffset(months=TESTED_MONTHS):%Y-%m-%d}"
     tell(in_words(f"learning from what was known on {test_from}", f"正在用{test_from}已知的数据训练"))
     sets = backtest_sets(data, test_from=test_from, **OUTCOME)
-    model = fit_model(data, *sets[:2], outcome=OUTCOME, seed=seed)
+    labels = training_labels(data.known_by(test_from), sets[1], **OUTCOME).drop(columns="returned_net")
+    model = fit_model(data, sets[0], labels, outcome=OUTCOME, seed=seed)
     tell(in_words("comparing with the rivals on later dates", "正在用其后的日期与简单方法比较"))
     return test_from, compare(data, model, *sets, seed=seed)
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from riskml.buckets.store import Store, is_store, open_store
 from riskml.buckets.training import sampled_with_net, training_dates_of, training_set_with_net
-from riskml.features.assistance import net_labels
+from riskml.features.assistance import net_labels, training_labels
 from riskml.features.censoring import effective_sample_size, weighed_training_set
 from riskml.features.outcomes import learned_outcome, outcome_values
 from riskml.features.panel import backtest_dates, backtest_sets, training_dates, training_set
@@ -49,7 +48,7 @@ def train(arguments: argparse.Namespace, tell: Tell) -> Answer:
     else:
         X, y = training_set(past, dates, **outcome)
         stand_for = np.ones(len(y))
-    rows, labels = sampled_with_net(y, net_labels(past, y, **outcome), arguments.keep_nonreturns)
+    rows, labels = sampled_with_net(training_labels(past, y, **outcome), arguments.keep_nonreturns)
     labels[["weight", "weight_net"]] = labels[["weight", "weight_net"]].mul(stand_for[rows], axis=0)
     sets = None if arguments.test_from is None else (X, y, *training_set(data, test_dates, **outcome))
     learned = {**outcome, **outcome_values(data, arguments.outcome)}
@@ -229,11 +228,11 @@ def _fitted(
 ) -> RiskClassifier:
     """Fit the model and, unless told not to, that of the risk net of assistance beside it."""
     tell(in_words(f"learning from {len(X):,} rows", f"正在用{len(X):,}行数据训练"))
-    weight, weight_net = (labels[name].to_numpy() for name in ("weight", "weight_net"))
-    net: dict[str, Any] = {} if arguments.without_net else {"y_net": labels["returned_net"], "net_weight": weight_net}
-    model = fit_model(data, X, labels["returned"], outcome=learned, sample_weight=weight, **net, **how)
-    own = weight > 0
-    model = _with_refits(model, X[own], labels.loc[own, "returned"], weight[own], arguments, tell)
+    if arguments.without_net:
+        labels = labels.drop(columns="returned_net")
+    model = fit_model(data, X, labels, outcome=learned, **how)
+    own = labels["weight"].to_numpy() > 0
+    model = _with_refits(model, X[own], labels[own], arguments, tell)
     for fitted in (model, model.net_):
         if fitted is not None:
             fitted.fit_summary_["keep_nonreturns"] = arguments.keep_nonreturns
@@ -243,8 +242,7 @@ def _fitted(
 def _with_refits(
     model: RiskClassifier,
     X: pd.DataFrame,
-    y: pd.Series,
-    weight: NDArray[np.float64],
+    labels: pd.DataFrame,
     arguments: argparse.Namespace,
     tell: Tell,
 ) -> RiskClassifier:
@@ -253,7 +251,15 @@ def _with_refits(
         return model
     n = arguments.stability
     tell(in_words(f"learning {n} refits on other draws of the households", f"正在用其他住户抽样重新训练{n}次"))
-    return with_refits(model, X, y, n_refits=n, sample_weight=weight, random_state=arguments.seed)
+    return with_refits(
+        model,
+        X,
+        labels["returned"],
+        n_refits=n,
+        sample_weight=labels["weight"].to_numpy(),
+        outcome_welfare=labels["outcome_welfare"],
+        random_state=arguments.seed,
+    )
 
 
 def outcome_of(model: RiskClassifier) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from riskml.features import windows
 from riskml.features.known import known_on
-from riskml.features.outcomes import settled_labels
+from riskml.features.outcomes import outcome_welfare, settled_labels
 
 if TYPE_CHECKING:
     from riskml.tables.monitoring import Monitoring
@@ -83,6 +83,35 @@ def net_labels(data: Monitoring, y: pd.Series, **outcome: Any) -> pd.Series:
         return pd.Series(np.nan, index=y.index, name="returned_net")
     asked = {**outcome, "net_of_assistance": True}
     return settled_labels(data, y.index, **asked).rename("returned_net")  # type: ignore[arg-type]
+
+
+def training_labels(data: Monitoring, y: pd.Series, **outcome: Any) -> pd.DataFrame:
+    """Return what there is to learn of the rows of a training set: the outcome and its measure, as supported and net.
+
+    Parameters
+    ----------
+    data : Monitoring
+        The tables the training set comes from.
+    y : Series of float64
+        Labels as :func:`riskml.training_set` gives them.
+    **outcome
+        ``horizon_months, rule, net_of_assistance, outcome`` of that function.
+
+    Returns
+    -------
+    DataFrame
+        ``returned`` (``y``), ``returned_net`` (:func:`net_labels`) and the welfare that decided either,
+        ``outcome_welfare, outcome_welfare_net`` (:func:`riskml.outcome_welfare`); indexed as ``y``, NaN where there is
+        no such outcome.
+    """
+
+    def welfare(**asked: Any) -> pd.Series:
+        return outcome_welfare(data, y.index, **asked)  # type: ignore[arg-type]
+
+    y_net = net_labels(data, y, **outcome)
+    columns = {"returned": y, "returned_net": y_net, "outcome_welfare": welfare(**outcome)}
+    welfare_net = welfare(**{**outcome, "net_of_assistance": True}) if y_net.notna().any() else np.nan
+    return pd.DataFrame({**columns, "outcome_welfare_net": welfare_net}, index=y.index)
 
 
 def _running(spells: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:

@@ -24,6 +24,8 @@ _THRESHOLD = rf"(?:inf|{_NUMBER})"
 _WHOLE = r"-?\d{1,18}"
 #: The range of a numerical feature, the categories of a categorical one.
 _INFO = rf"(?:none|\[{_NUMBER}:{_NUMBER}\]|{_WHOLE}(?::{_WHOLE})*)"
+#: What the trees of a risk model sum to: log-odds.
+_OBJECTIVE = "binary sigmoid:1"
 #: The last line of a text.
 END_OF_TREES = "end of trees\n"
 #: Lines before the first tree in their order; ``?`` stands before those that some boosters do not have.
@@ -131,6 +133,26 @@ def write_booster(booster: lgb.Booster) -> str:
     return text[: text.index(END_OF_TREES)] + END_OF_TREES
 
 
+def as_binary(booster: lgb.Booster) -> lgb.Booster:
+    """Return a booster that learned graded outcomes as what it is: log-odds of one outcome.
+
+    LightGBM has the loss of outcomes between 0 and 1 under another name (``cross_entropy``); margins and probabilities
+    of the trees are the same.
+
+    Parameters
+    ----------
+    booster : lightgbm.Booster
+        Trained with the objective ``cross_entropy``.
+
+    Returns
+    -------
+    lightgbm.Booster
+        With the same trees, of the kind that :func:`read_booster` takes.
+    """
+    text = write_booster(booster).replace("\nobjective=cross_entropy\n", f"\nobjective={_OBJECTIVE}\n", 1)
+    return read_booster(text, n_features=booster.num_feature())
+
+
 def read_booster(text: str, *, n_features: int) -> lgb.Booster:
     """Return the booster of a text after checking its structure.
 
@@ -155,7 +177,7 @@ def read_booster(text: str, *, n_features: int) -> lgb.Booster:
     """
     head, trees = _read(text)
     names = " ".join(f"Column_{number}" for number in range(n_features))
-    fixed = {"max_feature_idx": f"{n_features - 1}", "objective": "binary sigmoid:1", "feature_names": names}
+    fixed = {"max_feature_idx": f"{n_features - 1}", "objective": _OBJECTIVE, "feature_names": names}
     for key, value in fixed.items():
         if head.get(key) != value:
             raise ValueError(f"expected {key}={value[:60]}, found {head.get(key, '')[:60]!r}")

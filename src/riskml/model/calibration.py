@@ -124,6 +124,8 @@ class Rows:
         As-of dates; None where rows have none.
     group : ndarray of str, shape (n_rows,), optional
         Whose outcomes give the interval; None where there are no groups.
+    target : ndarray of float64, shape (n_rows,), optional
+        Graded outcomes between 0 and 1 that trees learn in place of ``y``; None where they learn ``y``.
     """
 
     X: Any
@@ -132,13 +134,15 @@ class Rows:
     household: IntArray | None = None
     dates: pd.DatetimeIndex | None = None
     group: NDArray[Any] | None = None
+    target: FloatArray | None = None
 
     def take(self, rows: IntArray) -> Rows:
         """Return some of the rows."""
         household = None if self.household is None else self.household[rows]
         dates = None if self.dates is None else self.dates[rows]
         group = None if self.group is None else self.group[rows]
-        return Rows(self.X[rows], self.y[rows], self.weight[rows], household, dates, group)
+        target = None if self.target is None else self.target[rows]
+        return Rows(self.X[rows], self.y[rows], self.weight[rows], household, dates, group, target)
 
 
 #: Trains on the rows given and returns the margins of further features.

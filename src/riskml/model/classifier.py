@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from riskml.features.dictionary import feature_dictionary
-from riskml.model.booster_text import MAX_DEPTH, MAX_LEAVES
+from riskml.model.booster_text import MAX_DEPTH, MAX_LEAVES, as_binary
 from riskml.model.calibration import Calibration, Rows, calibrate
 from riskml.model.matrix_rows import MatrixRows
 
@@ -29,8 +29,9 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
     Shallow, slow, strongly subsampled LightGBM trees (nearly additive models hold best when the world
     drifts), kept monotone where the feature dictionary knows the direction. The calibration is a line in the log-odds
     (:func:`riskml.model.calibration.calibrate`): its slope comes from models that were trained on earlier dates only,
-    its level from the newest outcomes; so Shapley values of the trees remain exact after it. Rows are
-    sorted by their index before training, seeds are fixed: neither row order nor threads change the model.
+    its level from the newest outcomes; so Shapley values of the trees remain exact after it. Where it is known how far
+    below or above the line households came out, the trees learn from that instead of yes or no alone (``fit``). Rows
+    are sorted by their index before training, seeds are fixed: neither row order nor threads change the model.
 
     Parameters
     ----------
@@ -53,6 +54,9 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         Shrinkage of leaf values.
     monotone : bool, default True
         Keep the directions of the dictionary.
+    grading : float, default 0.05
+        How softly the line divides outcomes where ``fit`` is told their welfare, in log welfare: a household that came
+        out this share above the line counts as 0.27 of a return, below it as 0.73. 0: yes or no.
     calibrate : bool, default True
         Learn slope and intercept; otherwise 1 and 0.
     random_state : int, default 0
@@ -101,6 +105,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         bagging_fraction: float = 0.5,
         lambda_l2: float = 5.0,
         monotone: bool = True,
+        grading: float = 0.05,
         calibrate: bool = True,
         random_state: int = 0,
         n_jobs: int = 2,
@@ -116,11 +121,14 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         self.bagging_fraction = bagging_fraction
         self.lambda_l2 = lambda_l2
         self.monotone = monotone
+        self.grading = grading
         self.calibrate = calibrate
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> RiskClassifier:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, outcome_welfare: Any = None
+    ) -> RiskClassifier:
         """Learn trees and calibration.
 
         Parameters
@@ -141,6 +149,11 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             than :data:`riskml.model.calibration.LEAST_EVENTS` rows of either outcome in the newest twelve months shares
             the interval of all; ``fit_summary_["interval_groups"]`` says which have their ``own`` and which are
             ``shared``. A label that is missing is the group ``missing``.
+        outcome_welfare : Series or array of float, shape (n_rows,), optional
+            Welfare that decided the outcomes, in lines (:func:`riskml.outcome_welfare`): below 1 where ``y`` is the
+            second class. The trees then learn graded outcomes, ``1 / (1 + welfare ** (1 / grading))``, which vary less
+            by chance than yes or no; calibration and intervals rest on ``y`` alone. Rows where it is NaN count as yes
+            or no.
 
         Returns
         -------
@@ -150,8 +163,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If values are infinite, labels missing or not of two classes, a tree larger than 31 leaves or depth 8, or
-            groups of another length or index than X.
+            If values are infinite, labels missing or not of two classes, a tree larger than 31 leaves or depth 8,
+            groups or welfare of another length or index than X, or welfare contradicts the labels.
         """
         if not (2 <= self.num_leaves <= MAX_LEAVES and 1 <= self.max_depth <= MAX_DEPTH):
             raise ValueError(
@@ -170,6 +183,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
                 f"Only binary classification is supported. The type of the target is {type_of_target(labels)}."
             )
         weight = _check_sample_weight(sample_weight, values, dtype=np.float64, ensure_non_negative=True)
+        welfare = None if outcome_welfare is None else _beside(outcome_welfare, X, "outcome_welfare")
         order = np.arange(len(labels)) if index is None else np.asarray(index.argsort())
         order = order[weight[order] > 0]
         self.classes_, codes = np.unique(labels[order], return_inverse=True)
@@ -181,7 +195,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             dates = pd.DatetimeIndex(index.get_level_values("as_of_date"))[order]
             household = pd.factorize(index.get_level_values(0)[order])[0]
         weight = weight[order] / weight[order].mean()
-        rows = Rows(MatrixRows(values, order), codes.astype(np.int64), weight, household, dates, group)
+        target = None if welfare is None or not self.grading else _graded(codes, welfare, order, self.grading)
+        rows = Rows(MatrixRows(values, order), codes.astype(np.int64), weight, household, dates, group, target)
         names = [str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])]
         self.dictionary_ = _meanings(self.dictionary, names)
         self.booster_ = self._boost(rows)
@@ -349,7 +364,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
     def _boost(self, rows: Rows) -> lgb.Booster:
         directions = self.dictionary_["direction"].astype(int).tolist()
         settings = {
-            "objective": "binary",
+            # The same loss, of outcomes that are yes or no, and of graded ones.
+            "objective": "binary" if rows.target is None else "cross_entropy",
             "learning_rate": self.learning_rate,
             "num_leaves": self.num_leaves,
             "max_depth": self.max_depth,
@@ -370,8 +386,10 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         }
         seen = rows.X.without_repeats()
         # The sample that bins are made from is read row by row: what fits a batch is faster in one piece.
-        data = lgb.Dataset(seen[:] if len(seen) <= seen.batch_size else seen, rows.y, weight=rows.weight)
-        return lgb.train({k: v for k, v in settings.items() if v is not None}, data, self.n_estimators)
+        learned = rows.y if rows.target is None else rows.target
+        data = lgb.Dataset(seen[:] if len(seen) <= seen.batch_size else seen, learned, weight=rows.weight)
+        booster = lgb.train({k: v for k, v in settings.items() if v is not None}, data, self.n_estimators)
+        return booster if rows.target is None else as_binary(booster)
 
 
 def _summary(rows: Rows, calibration: Calibration, horizon_months: int) -> dict[str, Any]:
@@ -394,14 +412,37 @@ def _summary(rows: Rows, calibration: Calibration, horizon_months: int) -> dict[
     return said
 
 
+def _beside(given: Any, X: Any, name: str) -> pd.Series:
+    """Return values given beside X, one a row, or refuse them."""
+    values = pd.Series(given)
+    if len(values) != len(X):
+        raise ValueError(f"{name} must hold one value a row, got {len(values)} for {len(X)} rows")
+    if isinstance(given, pd.Series) and isinstance(X, pd.DataFrame) and not given.index.equals(X.index):
+        raise ValueError(f"{name} and X are indexed differently; put them in one order first")
+    return values
+
+
 def _labels_of(groups: Any, X: Any) -> NDArray[Any]:
     """Return the label of each row as text, ``missing`` where there is none."""
-    labels = pd.Series(groups)
-    if len(labels) != len(X):
-        raise ValueError(f"groups must hold one label a row, got {len(labels)} for {len(X)} rows")
-    if isinstance(groups, pd.Series) and isinstance(X, pd.DataFrame) and not groups.index.equals(X.index):
-        raise ValueError("groups and X are indexed differently; put them in one order first")
+    labels = _beside(groups, X, "groups")
     return np.where(labels.isna(), "missing", labels.astype(str)).astype(object)
+
+
+def _graded(codes: NDArray[np.int64], welfare: pd.Series, order: NDArray[np.int64], grading: float) -> FloatArray:
+    """Return outcomes between 0 and 1 by the distance to the line on which households came out, in training order."""
+    lines = welfare.to_numpy(dtype=np.float64)[order]
+    known = ~np.isnan(lines)
+    wrong = known & ((lines < 1) != (codes == 1))
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise ValueError(
+            f"outcome_welfare contradicts y in {int(wrong.sum())} rows (first: {welfare.index[order[first]]}, welfare "
+            f"{lines[first]:.4g} lines, y of class {codes[first]}); y is the second class where welfare is below 1"
+        )
+    # Welfare of nothing, or less, is as far below the line as any.
+    with np.errstate(divide="ignore"):
+        graded = expit(-np.log(np.maximum(lines, 0.0)) / grading)
+    return np.where(known, graded, codes)
 
 
 def _meanings(dictionary: pd.DataFrame | None, names: list[str]) -> pd.DataFrame:

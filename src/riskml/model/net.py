@@ -16,7 +16,12 @@ _LEARNED = ("horizon_months", "rule", "outcome", "outcome_definition")
 
 
 def fit_net(
-    model: RiskClassifier, X: pd.DataFrame, y_net: pd.Series, sample_weight: Any = None, groups: Any = None
+    model: RiskClassifier,
+    X: pd.DataFrame,
+    y_net: pd.Series,
+    sample_weight: Any = None,
+    groups: Any = None,
+    outcome_welfare: Any = None,
 ) -> RiskClassifier:
     """Learn the risk net of assistance from the rows of a fitted model, and put it beside the model.
 
@@ -36,6 +41,8 @@ def fit_net(
         Weights, as for :meth:`riskml.RiskClassifier.fit`.
     groups : Series, shape (n_rows,), optional
         Groups with intervals of their own, as for :meth:`riskml.RiskClassifier.fit`.
+    outcome_welfare : Series, shape (n_rows,), optional
+        Welfare that decided ``y_net``, as for :meth:`riskml.RiskClassifier.fit`.
 
     Returns
     -------
@@ -60,7 +67,7 @@ def fit_net(
     weight = np.ones(len(y_net)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     # Rows of weight 0 are left out by fit; a label must stand there all the same.
     weight = np.where(y_net.isna(), 0.0, weight)
-    net = clone(model).fit(X, y_net.fillna(0.0), weight, groups)
+    net = clone(model).fit(X, y_net.fillna(0.0), weight, groups, outcome_welfare)
     learned = {name: model.fit_summary_[name] for name in _LEARNED if name in model.fit_summary_}
     net.fit_summary_.update(learned | {"net_of_assistance": True})
     model.net_ = net

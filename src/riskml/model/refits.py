@@ -21,6 +21,7 @@ def with_refits(
     *,
     n_refits: int = 20,
     sample_weight: ArrayLike | None = None,
+    outcome_welfare: pd.Series | None = None,
     random_state: int = 0,
 ) -> RiskClassifier:
     """Return the model together with refits of it on bootstrap samples of whole households.
@@ -42,6 +43,8 @@ def with_refits(
         How many; the error of a share of 20 is at most 11 percentage points.
     sample_weight : array-like of shape (n_rows,), optional
         The weights that ``fit`` was given.
+    outcome_welfare : Series of length n_rows, optional
+        The welfare that ``fit`` was given.
     random_state : int, default 0
         Of the draws.
 
@@ -82,7 +85,9 @@ def with_refits(
     for _ in range(n_refits):
         times = np.bincount(rng.integers(0, household.max() + 1, household.max() + 1), minlength=household.max() + 1)
         refit = type(model)(**{**settings, "random_state": int(rng.integers(2**31))})
-        refits.append(refit.fit(X[list(model.feature_names_in_)], y, weight * times[household]).booster_)
+        drawn = weight * times[household]
+        refit.fit(X[list(model.feature_names_in_)], y, drawn, outcome_welfare=outcome_welfare)
+        refits.append(refit.booster_)
     new = copy(model)
     new.refits_ = tuple(refits)
     new.fit_summary_ = {**model.fit_summary_, "refits": n_refits}

@@ -69,6 +69,7 @@ def tune(
     *,
     horizon_months: int,
     sample_weight: NDArray[np.float64] | None = None,
+    outcome_welfare: pd.Series | None = None,
     model: RiskClassifier | None = None,
     n_trials: int = 30,
     n_blocks: int = 3,
@@ -91,6 +92,8 @@ def tune(
         Months from the as-of date to the outcome.
     sample_weight : ndarray of float64, shape (n_rows,), optional
         Weights, for learning and for the losses.
+    outcome_welfare : Series, shape (n_rows,), optional
+        Welfare that decided the labels, as for :meth:`riskml.RiskClassifier.fit`; losses are those of the labels.
     model : RiskClassifier, optional
         What to start from and to compare with; default the preset.
     n_trials : int, default 30
@@ -126,7 +129,9 @@ def tune(
 
     def losses(tried: RiskClassifier, past: IntArray, block: IntArray) -> FloatArray:
         """Return the weighted log loss of each row of a block, after level and slope are fitted to the block."""
-        fitted = clone(tried).set_params(calibrate=False).fit(X.iloc[past], y.iloc[past], weight[past])
+        welfare = None if outcome_welfare is None else outcome_welfare.iloc[past]
+        fitted = clone(tried).set_params(calibrate=False)
+        fitted.fit(X.iloc[past], y.iloc[past], weight[past], outcome_welfare=welfare)
         margin, outcome = fitted.decision_function(X.iloc[block]), y.iloc[block].to_numpy(dtype=np.float64)
         slope, levels = fit_affine(margin, outcome, weight[block])
         z = slope * margin + levels[0]

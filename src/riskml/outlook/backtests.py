@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from riskml.features.assistance import training_labels
 from riskml.features.outcomes import settled_labels
 from riskml.features.panel import cohort, feature_table, training_dates
 from riskml.features.split import as_of_dates_of
@@ -84,12 +85,14 @@ def backtest_predictions(
             if not learned.any():
                 continue
             # Outcomes as they were known on the day, not as corrected since.
-            y = settled_labels(data.known_by(day), X.index[learned], horizon_months=horizon, **how)  # type: ignore[arg-type]
+            then = data.known_by(day)
+            y = settled_labels(then, X.index[learned], horizon_months=horizon, **how)  # type: ignore[arg-type]
             known = y.notna()
             if y.sum() < LEAST_RETURNS:
                 continue
             tell(in_words(f"learning what was known on {day:%Y-%m-%d}", f"正在用{day:%Y-%m-%d}已知的数据训练"))
-            model, renewed = fit_model(past, X[learned][known], y[known], outcome=dict(outcome), seed=seed), day
+            labels = training_labels(then, y[known], **outcome).drop(columns="returned_net")
+            model, renewed = fit_model(past, X[learned][known], labels, outcome=dict(outcome), seed=seed), day
         rows = (asked == day) & returned.notna().to_numpy()
         risk = model.predict_risk(X.loc[rows, list(model.feature_names_in_)])
         parts.append(pd.DataFrame({"area_id": areas[rows], "risk": risk, "returned": returned[rows]}))

@@ -35,15 +35,12 @@ MIN_AREAS = 20
 def fit_model(
     data: Monitoring | Store,
     X: pd.DataFrame,
-    y: pd.Series,
+    labels: pd.DataFrame | pd.Series,
     *,
     outcome: dict[str, Any],
-    sample_weight: NDArray[np.float64] | None = None,
     interval_groups: Sequence[str] = (),
     n_trials: int = 0,
     seed: int = 0,
-    y_net: pd.Series | None = None,
-    net_weight: NDArray[np.float64] | None = None,
 ) -> RiskClassifier:
     """Fit the model on a training set, with the meanings of the data's own features too.
 
@@ -51,12 +48,17 @@ def fit_model(
     ----------
     data : Monitoring or Store
         The tables the training set comes from.
-    X, y : DataFrame, Series
-        As :func:`riskml.training_set` gives them.
+    X : DataFrame, shape (n_rows, n_features)
+        As :func:`riskml.training_set` gives it.
+    labels : DataFrame or Series, shape (n_rows,)
+        What came of the rows (:func:`riskml.features.assistance.training_labels`): ``returned`` and, each optional,
+        ``outcome_welfare``, ``weight`` and the same net of assistance, ``returned_net, outcome_welfare_net,
+        weight_net`` (default: the first weights). Where ``returned_net`` has both classes and differs from
+        ``returned`` somewhere, the model of the risk net of assistance is fitted too and put beside the model
+        (``net_``); where no transfer is recorded a second risk would be the first, and say that aid does nothing. A
+        Series is ``returned`` alone.
     outcome : dict
         What the labels mean: ``horizon_months, rule, net_of_assistance``; kept in ``fit_summary_``.
-    sample_weight : ndarray of float64, shape (n_rows,), optional
-        Weights of the rows.
     interval_groups : sequence of str, default ()
         Columns whose combinations get intervals of their own, named as in :func:`riskml.skill.groups.chosen_groups`;
         kept in ``fit_summary_["interval_groups"]["by"]``, so that whoever scores can group alike. Of a folder's data
@@ -65,13 +67,6 @@ def fit_model(
         Settings to try first (:func:`riskml.tune`); what that gained is kept in ``fit_summary_``.
     seed : int, default 0
         Of the model and the search.
-    y_net : Series, optional
-        What came of the rows net of assistance (:func:`riskml.features.assistance.net_labels`). Where it has both
-        classes and differs from ``y`` somewhere, the model of the risk net of assistance is fitted too and put beside
-        the model (``net_``); where no transfer is recorded a second risk would be the first, and say that aid does
-        nothing.
-    net_weight : ndarray of float64, shape (n_rows,), optional
-        Weights of the rows for ``y_net``; default ``sample_weight``.
 
     Returns
     -------
@@ -86,15 +81,19 @@ def fit_model(
     dictionary = feature_dictionary((*STANDARD, *data.features))
     model = RiskClassifier(dictionary=dictionary, horizon_months=outcome["horizon_months"], random_state=seed)
     searched: dict[str, Any] = {}
+    told = labels.to_frame("returned") if isinstance(labels, pd.Series) else labels
+    y, welfare = told["returned"], told.get("outcome_welfare")
+    weight = np.asarray(told.get("weight", np.ones(len(told))), dtype=np.float64)
     if n_trials:
         # Rows of weight 0 are there for the net model only.
-        own = np.ones(len(y), dtype=bool) if sample_weight is None else np.asarray(sample_weight) > 0
+        own = weight > 0
         found = tune(
             X[own],
             y[own],
             model=model,
             n_trials=n_trials,
-            sample_weight=None if sample_weight is None else sample_weight[own],
+            sample_weight=weight[own],
+            outcome_welfare=None if welfare is None else welfare[own],
             random_state=seed,
             horizon_months=outcome["horizon_months"],
         )
@@ -102,10 +101,11 @@ def fit_model(
     groups = None
     if interval_groups:
         groups = group_labels(interval_groups, X, _people(data, outcome, X), dictionary)
-    model.fit(X, y, sample_weight, groups)
+    model.fit(X, y, weight, groups, welfare)
     model.fit_summary_.update(outcome | searched)
+    y_net = told.get("returned_net")
     if y_net is not None and y_net.nunique() == 2 and (y_net - y).any():
-        fit_net(model, X, y_net, sample_weight if net_weight is None else net_weight, groups)
+        fit_net(model, X, y_net, told.get("weight_net", weight), groups, told.get("outcome_welfare_net"))
     for fitted in (model, model.net_):
         if interval_groups and fitted is not None:
             fitted.fit_summary_["interval_groups"]["by"] = list(interval_groups)

@@ -2,18 +2,21 @@
 
 Every variant differs from the preset in what its name says and is measured on the cases of ``skill.py``, without
 calibration: average precision, and log loss once level and slope are fitted to the test rows, which leaves what the
-ranking itself is worth. Means over seeds.
+ranking itself is worth. Means over seeds. ``--earlier`` asks the same within the training rows alone, on households
+held out and, where there are more dates than one, on the newest: a choice made there has not seen the tests.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from cases import Case, cases
 from results import machine, markdown, publish
+from rivals import folds
 from sklearn.metrics import average_precision_score
 
 from riskml import STANDARD, RiskClassifier, feature_dictionary
@@ -46,26 +49,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="only cases that hold one of these texts")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument(
+        "--variants", nargs="+", default=[], metavar="TEXT", help="only variants that hold one of these"
+    )
+    parser.add_argument("--earlier", action="store_true", help="within the training rows, not on the tests")
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     arguments = parser.parse_args()
     chosen = [n for n in cases() if not arguments.names or any(text in n for text in arguments.names)]
     measured: dict[str, dict[str, tuple[float, float]]] = {}
     for name in chosen:
         case = cases()[name]()
-        measured[name] = {
-            variant: _mean(_figures(case, made, seed) for seed in range(arguments.seeds))
-            for variant, made in _variants(case).items()
+        asked = _within(case) if arguments.earlier else [case]
+        made = {
+            variant: make
+            for variant, make in _variants(case).items()
+            if variant == "preset" or not arguments.variants or any(text in variant for text in arguments.variants)
         }
-    head = f"`python benchmarks/preset.py --seeds {arguments.seeds}`. {machine()}"
+        measured[name] = {
+            variant: _mean(_figures(one, make, seed) for one in asked for seed in range(arguments.seeds))
+            for variant, make in made.items()
+        }
+    options = ["--earlier"] if arguments.earlier else []
+    options += ["--variants", *(f"'{text}'" for text in arguments.variants)] if arguments.variants else []
+    command = " ".join(["python benchmarks/preset.py --seeds", str(arguments.seeds), *options, *arguments.names])
+    head = f"`{command}`. {machine()}"
+    where = ", within the training rows" if arguments.earlier else ""
     said = [
-        "## What the settings are worth",
-        f"{head} No calibration; log loss after level and slope are fitted to the test rows.",
+        f"## What the settings are worth{where}",
+        f"{head} No calibration; log loss after level and slope are fitted to the rows judged on.",
         "Average precision:",
         _table(measured, 0, 4),
         "Log loss:",
         _table(measured, 1, 5),
     ]
-    publish("preset", "\n\n".join(said), write=arguments.write)
+    publish("preset, earlier" if arguments.earlier else "preset", "\n\n".join(said), write=arguments.write)
+
+
+def _within(case: Case) -> list[Case]:
+    """Return cases made of the training rows alone: three folds of households, the newest dates to judge on."""
+    return [
+        dataclasses.replace(
+            case,
+            X_train=case.X_train.iloc[fit],
+            labels=case.labels.iloc[fit],
+            X_test=case.X_train.iloc[held],
+            y_test=case.y_train.iloc[held],
+        )
+        for fit, held in folds(case.X_train)
+    ]
 
 
 def _variants(case: Case) -> dict[str, Callable[[int], tuple[RiskClassifier, list[str]]]]:

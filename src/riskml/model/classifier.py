@@ -54,9 +54,11 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         Shrinkage of leaf values.
     monotone : bool, default True
         Keep the directions of the dictionary.
-    grading : float, default 0.05
+    grading : float, optional
         How softly the line divides outcomes where ``fit`` is told their welfare, in log welfare: a household that came
-        out this share above the line counts as 0.27 of a return, below it as 0.73. 0: yes or no.
+        out this share above the line counts as 0.27 of a return, below it as 0.73. 0: yes or no. By default 0.05 times
+        the cube root of 1000 / returns, from 0.05 to 0.1 (the smoothing of a distribution function falls with the cube
+        root of the number of cases: Azzalini 1981); ``fit_summary_`` says what it was.
     calibrate : bool, default True
         Learn slope and intercept; otherwise 1 and 0.
     random_state : int, default 0
@@ -105,7 +107,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         bagging_fraction: float = 0.5,
         lambda_l2: float = 5.0,
         monotone: bool = True,
-        grading: float = 0.05,
+        grading: float | None = None,
         calibrate: bool = True,
         random_state: int = 0,
         n_jobs: int = 2,
@@ -153,7 +155,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             Welfare that decided the outcomes, in lines (:func:`riskml.outcome_welfare`): below 1 where ``y`` is the
             second class. The trees then learn graded outcomes, ``1 / (1 + welfare ** (1 / grading))``, which vary less
             by chance than yes or no; calibration and intervals rest on ``y`` alone. Rows where it is NaN count as yes
-            or no.
+            or no; where it always is, nothing is graded.
 
         Returns
         -------
@@ -195,7 +197,10 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             dates = pd.DatetimeIndex(index.get_level_values("as_of_date"))[order]
             household = pd.factorize(index.get_level_values(0)[order])[0]
         weight = weight[order] / weight[order].mean()
-        target = None if welfare is None or not self.grading else _graded(codes, welfare, order, self.grading)
+        grading, target = 0.0, None
+        if welfare is not None and welfare.notna().any():
+            grading = _grading(int(codes.sum())) if self.grading is None else self.grading
+            target = _graded(codes, welfare, order, grading) if grading else None
         rows = Rows(MatrixRows(values, order), codes.astype(np.int64), weight, household, dates, group, target)
         names = [str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])]
         self.dictionary_ = _meanings(self.dictionary, names)
@@ -206,6 +211,8 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
             else Calibration(reason="not asked for")
         )
         self.fit_summary_ = _summary(rows, self.calibrator_, self.horizon_months)
+        if grading:
+            self.fit_summary_["grading"] = grading
         self.refits_: tuple[lgb.Booster, ...] = ()
         self.net_: RiskClassifier | None = None
         return self
@@ -426,6 +433,11 @@ def _labels_of(groups: Any, X: Any) -> NDArray[Any]:
     """Return the label of each row as text, ``missing`` where there is none."""
     labels = _beside(groups, X, "groups")
     return np.where(labels.isna(), "missing", labels.astype(str)).astype(object)
+
+
+def _grading(returns: int) -> float:
+    """Return how softly the line divides outcomes of which so many are returns."""
+    return float(np.clip(0.05 * np.cbrt(1000 / max(returns, 1)), 0.05, 0.1))
 
 
 def _graded(codes: NDArray[np.int64], welfare: pd.Series, order: NDArray[np.int64], grading: float) -> FloatArray:

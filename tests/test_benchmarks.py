@@ -13,6 +13,7 @@ import causes
 import effects
 import few_rows
 import first_cause
+import grading
 import net
 import numpy as np
 import outlook
@@ -539,3 +540,39 @@ def test_a_model_beside_itself_differs_by_nothing(county, monkeypatch):
 
     monkeypatch.setattr(few_rows, "unfitted", lambda case, calibrate: Deaf())
     assert {row[4] for row in few_rows.rows_of("county", county, 300, n_samples=1)} == {"+0.000 (+0.000 to +0.000)"}
+
+
+# --- graded outcomes -------------------------------------------------------------------------------------------------
+
+
+def test_graded_outcomes_lie_on_the_side_of_yes_or_no(county):
+    graded, plain = grading.targets_of(county)
+    np.testing.assert_array_equal(plain, county.y_train)
+    np.testing.assert_array_equal(graded > 0.5, plain == 1)
+    assert ((graded > 0.01) & (graded < 0.99)).mean() > 0.05
+
+
+def test_a_learner_that_hears_no_difference_makes_none(county, monkeypatch):
+    monkeypatch.setattr(grading, "LEARNERS", {"deaf": lambda case, _: -case.X_test["welfare"].to_numpy()})
+    monkeypatch.setattr(grading, "N_BOOTSTRAP", N_DRAWS)
+    (row,) = grading.rows_of("county", county)
+    assert {row[3], row[5]} == {"+0.0000 (+0.0000 to +0.0000)"}
+    margin = -county.X_test["welfare"].to_numpy()
+    assert row[2] == f"{average_precision_score(county.y_test, margin):.3f}"
+
+
+def test_riskml_learns_what_the_table_says(county, monkeypatch):
+    monkeypatch.setattr(grading, "unfitted", partial(preset.unfitted, n_estimators=20))
+    graded, plain = (grading._riskml(county, targets) for targets in grading.targets_of(county))
+    alone = preset.unfitted(county, n_estimators=20).fit(county.X_train, county.y_train)
+    np.testing.assert_array_equal(plain, alone.decision_function(county.X_test))
+    assert (graded != plain).any()
+
+
+def test_a_choice_within_the_training_rows_sees_no_test(county):
+    within = preset._within(county)
+    assert len(within) == 3
+    for one in within:
+        assert one.X_test.index.isin(county.X_train.index).all()
+        assert not set(one.X_test.index.get_level_values(0)) & set(one.X_train.index.get_level_values(0))
+        assert one.y_test.equals(county.y_train.loc[one.X_test.index])

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from riskml.explanation.contributions import explain
 from riskml.features.dictionary import feature_dictionary
-from riskml.model.classifier import RiskClassifier, _grading
+from riskml.model.classifier import RiskClassifier, default_grading
 from riskml.model.store import load_model, save_model
 
 NAMES = ["welfare", "medical_out_of_pocket_sum_12m", "jobs", "members", "own_measure"]
@@ -308,7 +308,7 @@ def test_a_model_of_graded_outcomes_is_kept_and_explained_like_any(fitted, tmp_p
 
 @pytest.mark.parametrize(("returns", "grading"), [(1, 0.1), (125, 0.1), (296.3, 0.075), (1000, 0.05), (10**6, 0.05)])
 def test_the_fewer_returned_the_softer_the_line(returns, grading):
-    assert _grading(returns) == pytest.approx(grading, rel=1e-4)
+    assert default_grading(returns) == pytest.approx(grading, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         weight = weight[order] / weight[order].mean()
         grading, target = 0.0, None
         if welfare is not None and welfare.notna().any():
-            grading = _grading(int(codes.sum())) if self.grading is None else self.grading
+            grading = default_grading(int(codes.sum())) if self.grading is None else self.grading
             target = _graded(codes, welfare, order, grading) if grading else None
         rows = Rows(MatrixRows(values, order), codes.astype(np.int64), weight, household, dates, group, target)
         names = [str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])]
@@ -435,7 +435,7 @@ def _labels_of(groups: Any, X: Any) -> NDArray[Any]:
     return np.where(labels.isna(), "missing", labels.astype(str)).astype(object)
 
 
-def _grading(returns: int) -> float:
+def default_grading(returns: int) -> float:
     """Return how softly the line divides outcomes of which so many are returns."""
     return float(np.clip(0.05 * np.cbrt(1000 / max(returns, 1)), 0.05, 0.1))
 

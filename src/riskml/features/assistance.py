@@ -105,13 +105,13 @@ def training_labels(data: Monitoring, y: pd.Series, **outcome: Any) -> pd.DataFr
         no such outcome.
     """
 
-    def welfare(**asked: Any) -> pd.Series:
-        return outcome_welfare(data, y.index, **asked)  # type: ignore[arg-type]
-
-    y_net = net_labels(data, y, **outcome)
-    columns = {"returned": y, "returned_net": y_net, "outcome_welfare": welfare(**outcome)}
-    welfare_net = welfare(**{**outcome, "net_of_assistance": True}) if y_net.notna().any() else np.nan
-    return pd.DataFrame({**columns, "outcome_welfare_net": welfare_net}, index=y.index)
+    labels = pd.DataFrame({"returned": y, "returned_net": net_labels(data, y, **outcome)}, index=y.index)
+    labels["outcome_welfare"] = outcome_welfare(data, y.index, **outcome)  # type: ignore[arg-type]
+    labels["outcome_welfare_net"] = np.nan
+    if labels["returned_net"].notna().any():
+        net = {**outcome, "net_of_assistance": True}
+        labels["outcome_welfare_net"] = outcome_welfare(data, y.index, **net)  # type: ignore[arg-type]
+    return labels
 
 
 def _running(spells: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:

@@ -104,7 +104,6 @@ def training_labels(data: Monitoring, y: pd.Series, **outcome: Any) -> pd.DataFr
         ``outcome_welfare, outcome_welfare_net`` (:func:`riskml.outcome_welfare`); indexed as ``y``, NaN where there is
         no such outcome.
     """
-
     labels = pd.DataFrame({"returned": y, "returned_net": net_labels(data, y, **outcome)}, index=y.index)
     labels["outcome_welfare"] = outcome_welfare(data, y.index, **outcome)  # type: ignore[arg-type]
     labels["outcome_welfare_net"] = np.nan

@@ -52,13 +52,18 @@ def main() -> None:
     parser.add_argument(
         "--variants", nargs="+", default=[], metavar="TEXT", help="only variants that hold one of these"
     )
+    parser.add_argument(
+        "--counties", type=int, nargs="+", default=[], help="seeds of quiet counties, in place of the cases"
+    )
     parser.add_argument("--earlier", action="store_true", help="within the training rows, not on the tests")
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     arguments = parser.parse_args()
-    chosen = [n for n in cases() if not arguments.names or any(text in n for text in arguments.names)]
+    made_by = cases(seeds=tuple(arguments.counties or (1,)))
+    made_by = {name: make for name, make in made_by.items() if not arguments.counties or "quiet years" in name}
+    chosen = [n for n in made_by if not arguments.names or any(text in n for text in arguments.names)]
     measured: dict[str, dict[str, tuple[float, float]]] = {}
     for name in chosen:
-        case = cases()[name]()
+        case = made_by[name]()
         asked = _within(case) if arguments.earlier else [case]
         made = {
             variant: make
@@ -71,9 +76,10 @@ def main() -> None:
         }
     options = ["--earlier"] if arguments.earlier else []
     options += ["--variants", *(f"'{text}'" for text in arguments.variants)] if arguments.variants else []
+    options += ["--counties", *map(str, arguments.counties)] if arguments.counties else []
     command = " ".join(["python benchmarks/preset.py --seeds", str(arguments.seeds), *options, *arguments.names])
     head = f"`{command}`. {machine()}"
-    where = ", within the training rows" if arguments.earlier else ""
+    where = ", within the training rows" if arguments.earlier else ", in further counties" if arguments.counties else ""
     said = [
         f"## What the settings are worth{where}",
         f"{head} No calibration; log loss after level and slope are fitted to the rows judged on.",
@@ -82,7 +88,8 @@ def main() -> None:
         "Log loss:",
         _table(measured, 1, 5),
     ]
-    publish("preset, earlier" if arguments.earlier else "preset", "\n\n".join(said), write=arguments.write)
+    section = "preset" + (", earlier" if arguments.earlier else "") + (", counties" if arguments.counties else "")
+    publish(section, "\n\n".join(said), write=arguments.write)
 
 
 def _within(case: Case) -> list[Case]:

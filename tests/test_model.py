@@ -306,6 +306,13 @@ def test_a_model_of_graded_outcomes_is_kept_and_explained_like_any(fitted, tmp_p
     np.testing.assert_allclose(why.values.sum(axis=1) + why.base_value, model.decision_function(X), atol=1e-9)
 
 
+@pytest.mark.parametrize("grading", [-0.05, np.nan, np.inf])
+def test_a_line_softer_than_nothing_is_refused(grading):
+    X, welfare, _ = law(3)
+    with pytest.raises(ValueError, match="grading must be None or a number from 0 on"):
+        RiskClassifier(n_estimators=5, grading=grading).fit(X, (welfare < 1).astype(float), outcome_welfare=welfare)
+
+
 @pytest.mark.parametrize(("returns", "grading"), [(1, 0.1), (125, 0.1), (296.3, 0.075), (1000, 0.05), (10**6, 0.05)])
 def test_the_fewer_returned_the_softer_the_line(returns, grading):
     assert default_grading(returns) == pytest.approx(grading, rel=1e-4)

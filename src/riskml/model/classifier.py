@@ -166,13 +166,16 @@ class RiskClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If values are infinite, labels missing or not of two classes, a tree larger than 31 leaves or depth 8,
-            groups or welfare of another length or index than X, or welfare contradicts the labels.
+            groups or welfare of another length or index than X, welfare contradicts the labels, or ``grading`` is not a
+            number from 0 on.
         """
         if not (2 <= self.num_leaves <= MAX_LEAVES and 1 <= self.max_depth <= MAX_DEPTH):
             raise ValueError(
                 f"trees have 2 to {MAX_LEAVES} leaves and depth 1 to {MAX_DEPTH}, so that explanations stay exact and "
                 f"fast; got num_leaves={self.num_leaves}, max_depth={self.max_depth}"
             )
+        if self.grading is not None and not 0 <= self.grading < np.inf:
+            raise ValueError(f"grading must be None or a number from 0 on, got {self.grading}")
         if isinstance(y, pd.Series) and y.isna().any():
             raise ValueError(
                 f"y is missing in {int(y.isna().sum())} rows; leave out rows whose outcome was not observed"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cases
 import causes
+import dates as asked_dates
 import effects
 import few_rows
 import first_cause
@@ -576,3 +577,12 @@ def test_a_choice_within_the_training_rows_sees_no_test(county):
         assert one.X_test.index.isin(county.X_train.index).all()
         assert not set(one.X_test.index.get_level_values(0)) & set(one.X_train.index.get_level_values(0))
         assert one.y_test.equals(county.y_train.loc[one.X_test.index])
+
+
+def test_more_dates_give_more_rows_and_the_same_test():
+    found = asked_dates.of_county(1, n_households=150)
+    n_rows = [row[0] for row in found]
+    assert n_rows[0] > 2 * n_rows[1] > 3 * n_rows[2]
+    for row in found:
+        assert len(row) == len(asked_dates.HEAD) - 1
+        assert all(np.isfinite(row))

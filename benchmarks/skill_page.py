@@ -127,6 +127,21 @@ def verdict(table: pd.DataFrame) -> str:
     return "\n\n".join(said)
 
 
+def by_rival(found: list[Measured]) -> list[list[str]]:
+    """Return, for every rival, on how many whole cases riskml is strictly ahead of it and behind it."""
+    tables = pd.concat([one.tables[WHOLE] for one in found])
+    tables = tables[~tables["model"].isin([RISKML, TRUTH])].dropna(subset="gain")
+    rows = [["rival", *(f"{FIGURES[figure]}, {what}" for figure in JUDGED for what in ("ahead", "behind"))]]
+    for rival in tables["model"].unique():
+        row = [rival]
+        for figure in JUDGED:
+            own = tables[(tables["model"] == rival) & (tables["figure"] == figure)]
+            for n in ((own["gain_lower"] > 0).sum(), (own["gain_upper"] < 0).sum()):
+                row.append(f"{n} of {len(own)}" if len(own) else "-")
+        rows.append(row)
+    return rows
+
+
 def page(found: list[Measured], *, n_draws: int, left_out: Mapping[str, str] | None = None) -> str:
     """Return the section of RESULTS.md: summary, verdict in words, then every case; ``left_out``: rival to reason."""
     table = summary(found)
@@ -140,6 +155,9 @@ def page(found: list[Measured], *, n_draws: int, left_out: Mapping[str, str] | N
         "rows, in its favour.",
         _summary_table(table, found),
         verdict(table),
+        "Against one rival at a time, the same for all cases, which could be chosen beforehand: on how many cases "
+        "riskml is strictly ahead, and on how many it is behind (the interval wholly below zero).",
+        markdown(by_rival(found)),
         _hindsight_part(found),
         *_lead_part(found),
         "![Average precision, riskml less each rival, by case](../docs/skill.svg)",

@@ -250,6 +250,20 @@ def test_a_log_loss_that_is_not_turned_round_would_be_caught(county, scored, mon
             check(wrong)
 
 
+def test_against_one_rival_the_cases_are_counted(found):
+    head, *rows = skill_page.by_rival([found, found])
+    table = pd.DataFrame(rows, columns=head).set_index("rival")
+    own = found.tables[skill_page.WHOLE]
+    own = own[own["figure"] == "average_precision"].set_index("model")
+    for rival, said in table["avg. precision, ahead"].items():
+        assert said == f"{2 * int(own.loc[rival, 'gain_lower'] > 0)} of 2"
+    assert table.loc["trigger rules", "log loss, behind"] == "-"
+    behind = dataclasses.replace(
+        found, tables={skill_page.WHOLE: own.reset_index().assign(gain_lower=-2, gain_upper=-1)}
+    )
+    assert {row[2] for row in skill_page.by_rival([behind])[1:]} == {"1 of 1"}
+
+
 def test_the_verdict_counts_intervals():
     gains = {"a": (0.02, 0.01, 0.03), "b": (0.01, -0.01, 0.03), "c": (-0.01, -0.02, -0.005)}
     rows = [

@@ -42,7 +42,7 @@ HURRIED = {
     "plain LightGBM": {"n_estimators": 30, "learning_rate": 0.1},
     "CatBoost": {"most": 30, "learning_rate": 0.1, "patience": 5},
     "EBM": {"interactions": 0, "outer_bags": 1, "max_rounds": 20},
-    "FLAML": {"seconds": 2},
+    "FLAML": {"seconds": 5},
 }
 SIMPLE = [name for name in rivals.rivals() if name not in HURRIED]
 
@@ -117,8 +117,7 @@ def test_every_learner_gives_a_probability_for_every_test_row(name, county, tmp_
     )
     assert score.risk.index.equals(county.X_test.index)
     assert score.risk.between(0, 1).all()
-    # What FLAML finds in a second on a busy machine may be coarse.
-    assert score.risk.nunique() > 3
+    assert score.risk.nunique() > 10
 
 
 def test_resumed_scores_equal_fresh_ones(county, scored, folder, tmp_path):

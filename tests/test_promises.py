@@ -14,7 +14,6 @@ import pytest
 import riskml as rk
 from riskml.cli import main
 from riskml.datasets import make_monitoring
-from riskml.features.assistance import training_labels
 from riskml.features.panel import cohort
 from riskml.skill.backtest import fit_model
 from riskml.skill.baselines import rivals
@@ -32,7 +31,8 @@ def tested(request):
     end = data.tables["incomes"]["date"].max() + pd.DateOffset(days=1)
     test_from = end - pd.DateOffset(months=15)
     sets = rk.backtest_sets(data, test_from=test_from, horizon_months=12)
-    labels = training_labels(data.known_by(test_from), sets[1], **OUTCOME).drop(columns="returned_net")
+    welfare = rk.outcome_welfare(data.known_by(test_from), sets[1].index, **OUTCOME)
+    labels = pd.DataFrame({"returned": sets[1], "outcome_welfare": welfare})
     return data, fit_model(data, sets[0], labels, outcome=OUTCOME), sets
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from riskml.datasets import make_monitoring
 from riskml.features.assistance import training_labels
+from riskml.features.outcomes import outcome_welfare
 from riskml.features.panel import backtest_sets, training_dates, training_set
 from riskml.files import write_table
 from riskml.findings import in_words
@@ -80,7 +81,8 @@ def _compared(data: Monitoring, seed: int, tell: Tell) -> tuple[str, pd.DataFram
     test_from = f"{end - pd.DateOffset(months=TESTED_MONTHS):%Y-%m-%d}"
     tell(in_words(f"learning from what was known on {test_from}", f"正在用{test_from}已知的数据训练"))
     sets = backtest_sets(data, test_from=test_from, **OUTCOME)
-    labels = training_labels(data.known_by(test_from), sets[1], **OUTCOME).drop(columns="returned_net")
+    welfare = outcome_welfare(data.known_by(test_from), sets[1].index, **OUTCOME)  # type: ignore[arg-type]
+    labels = pd.DataFrame({"returned": sets[1], "outcome_welfare": welfare})
     model = fit_model(data, sets[0], labels, outcome=OUTCOME, seed=seed)
     tell(in_words("comparing with the rivals on later dates", "正在用其后的日期与简单方法比较"))
     return test_from, compare(data, model, *sets, seed=seed)

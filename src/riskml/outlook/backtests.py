@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from riskml.features.assistance import training_labels
-from riskml.features.outcomes import settled_labels
+from riskml.features.outcomes import outcome_welfare, settled_labels
 from riskml.features.panel import cohort, feature_table, training_dates
 from riskml.features.split import as_of_dates_of
 from riskml.findings import in_words
@@ -91,7 +90,8 @@ def backtest_predictions(
             if y.sum() < LEAST_RETURNS:
                 continue
             tell(in_words(f"learning what was known on {day:%Y-%m-%d}", f"正在用{day:%Y-%m-%d}已知的数据训练"))
-            labels = training_labels(then, y[known], **outcome).drop(columns="returned_net")
+            welfare = outcome_welfare(then, y[known].index, horizon_months=horizon, **how)  # type: ignore[arg-type]
+            labels = pd.DataFrame({"returned": y[known], "outcome_welfare": welfare})
             model, renewed = fit_model(past, X[learned][known], labels, outcome=dict(outcome), seed=seed), day
         rows = (asked == day) & returned.notna().to_numpy()
         risk = model.predict_risk(X.loc[rows, list(model.feature_names_in_)])

@@ -122,6 +122,7 @@ shown[["cause", "unit", "direction", "label_en", "label_zh"]]
 # long run, and it too misses many, because part of what will happen has not happened yet.
 
 # %%
+# From how far below or above the line households came out, the trees learn more than from yes or no.
 known = data.known_by(test_from)
 welfare = rk.outcome_welfare(known, X_train.index, horizon_months=HORIZON_MONTHS)
 backtest_model = rk.RiskClassifier(horizon_months=HORIZON_MONTHS, random_state=SEED, n_jobs=1)
